@@ -15,7 +15,7 @@ def run_program(*arguments: str) -> "subprocess.CompletedProcess[str]":
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -35,7 +35,7 @@ def test_the_operator_names_a_missing_environment_variable() -> None:
         env={},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert process.returncode == 78

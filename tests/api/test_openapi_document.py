@@ -97,6 +97,6 @@ def test_schemathesis_finds_no_difference_to_the_document(api: Api, tmp_path: Pa
         capture_output=True,
         text=True,
         check=False,
-        timeout=900,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

@@ -272,4 +272,4 @@ def scale_operator(replicas: int) -> None:
     """Scale the chart's operator and wait until it is done."""
     deployment = f"deployment/{DEPLOYMENT}"
     kubectl.run("-n", SYSTEM_NAMESPACE, "scale", deployment, f"--replicas={replicas}")
-    kubectl.run("-n", SYSTEM_NAMESPACE, "rollout", "status", deployment, "--timeout=90s", seconds=120)
+    kubectl.run("-n", SYSTEM_NAMESPACE, "rollout", "status", deployment, "--timeout=360s")

@@ -28,7 +28,7 @@ def helm() -> Helm:
             input=yaml.safe_dump(values or {}),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

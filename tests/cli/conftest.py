@@ -55,7 +55,7 @@ class CommandLine:
 
     def run(self, *arguments: str, **changes: str) -> CommandResult:
         with self.start(*arguments, **changes) as process:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
         return CommandResult(process.returncode, out, err)
 
 

@@ -45,7 +45,7 @@ def run_import(
         command,
         env=environment,
         cwd=folder,
-        timeout=120,
+        timeout=600,
         capture_output=True,
         check=False,
         input=content,

@@ -4,7 +4,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ import pytest
 from pgimport import __version__
 
 ROOT = Path(__file__).parents[2]
-HELP_SECONDS = 0.2
 
 
 def run_pgimport(*arguments: str, program: str = "cli", **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -22,7 +21,7 @@ def run_pgimport(*arguments: str, program: str = "cli", **environment: str) -> "
         env={**inherited, "PYTHONPATH": str(ROOT / "operator"), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -32,17 +31,19 @@ def test_the_version_is_that_of_the_package() -> None:
     assert (ended.returncode, ended.stdout) == (0, f"pgimport {__version__}\n")
 
 
-def test_help_is_quick() -> None:
-    def read_seconds() -> float:
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
+def test_help_takes_little_more_than_an_interpreter() -> None:
+    def measure_cpu_seconds(run: Callable[[], object]) -> float:
+        """Returns the CPU seconds of the quickest of three runs."""
+        seconds = []
+        for _ in range(3):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            run()
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        return min(seconds)
 
-    seconds = []
-    for _ in range(3):
-        before = read_seconds()
-        assert run_pgimport("--help").returncode == 0
-        seconds.append(read_seconds() - before)
-    assert min(seconds) <= HELP_SECONDS
+    interpreter = measure_cpu_seconds(lambda: subprocess.run([sys.executable, "-c", "import argparse"], check=True))
+    assert measure_cpu_seconds(lambda: run_pgimport("--help")) < 6 * interpreter
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def test_an_interrupted_run_leaves_no_database_role_or_file(
         wait_until_started(clients)
         wait_until_shadow_exists(postgres18)
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert "Cancelled: interrupted; the target is unchanged" in err
     _assert_clean(command_line, postgres18)
@@ -274,7 +274,7 @@ def test_no_password_is_in_arguments_or_environment_of_the_worker(
             for name in ("cmdline", "environ")
         )
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert b"PGIMPORT_ORDER" in contents
     for secret in (postgres16.superuser_password, postgres18.admin_password):
         assert secret.encode() not in contents

@@ -46,9 +46,9 @@ def _run_pods(isolated: IsolatedCluster) -> None:
     documents = [_pod("one"), _pod("two"), _service()]
     items = {"apiVersion": "v1", "kind": "List", "items": documents}
     # The default service account is made a moment after the namespace; a pod before it is refused.
-    isolated.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+    isolated.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=120s")
     isolated.kubectl("apply", "--filename", "-", text_in=json.dumps(items))
-    isolated.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
+    isolated.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=240s")
 
 
 def test_before_and_after_are_the_same(isolated: IsolatedCluster) -> None:

@@ -83,7 +83,7 @@ class Curl:
             capture_output=True,
             text=True,
             check=True,
-            timeout=90,
+            timeout=360,
         )
         answer, _, status = done.stdout.rpartition("\n")
         return int(status), json.loads(answer)

@@ -336,6 +336,6 @@ def remove_tenant(name: str) -> None:
     """Deletes schedules, imports, previews, Project and namespace, in the order in which each finds what it needs."""
     if kubectl.find("namespace", name) is not None:
         for kind in (SCHEDULES, IMPORTS, PREVIEWS):  # hundreds, at most
-            kubectl.run("delete", kind, "--all", "--namespace", name, "--timeout=280s", seconds=300)
+            kubectl.run("delete", kind, "--all", "--namespace", name, "--timeout=560s")
     kubectl.delete(PROJECTS, name)
     kubectl.delete("namespace", name, wait=False)

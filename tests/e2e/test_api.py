@@ -48,7 +48,7 @@ def test_what_make_up_leaves_for_scripts_works() -> None:
     path = kubectl.cluster_folder() / "env"
     if "PGIMPORT_API_URL" not in path.read_text():
         pytest.skip("CLUSTER=current: this host has no way to its Services")
-    done = subprocess.run(["sh", "-c", script, path], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(["sh", "-c", script, path], capture_output=True, text=True, check=True, timeout=120)
     assert set(json.loads(done.stdout)) == {"jobs"}
     assert path.stat().st_mode & 0o077 == 0
     assert (path.parent / "api-key").stat().st_mode & 0o077 == 0
@@ -119,7 +119,7 @@ def test_two_preflights_at_once_share_nothing(curl: Curl, source: Source, tenant
 
 def test_the_same_key_from_two_replicas_makes_one_job(curl: Curl, source: Source, tenant: Tenant) -> None:
     kubectl.run("-n", SYSTEM_NAMESPACE, "scale", DEPLOYMENT, "--replicas=2")
-    kubectl.run("-n", SYSTEM_NAMESPACE, "rollout", "status", DEPLOYMENT, "--timeout=60s")
+    kubectl.run("-n", SYSTEM_NAMESPACE, "rollout", "status", DEPLOYMENT, "--timeout=240s")
     body = {"source_url": source.url("small"), "dry_run": True}
     with forward_port() as first, forward_port() as second, ThreadPoolExecutor(8) as pool:
         answers = list(

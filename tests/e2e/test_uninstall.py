@@ -51,7 +51,7 @@ def kept(source: Source) -> Iterator[Tenant]:
     tenant.make_secrets({name: source.url(name) for name in ("small", "slow")})
     yield tenant
     for kind in (IMPORTS, PREVIEWS):
-        kubectl.run("delete", kind, "--all", "--namespace", NAME, "--timeout=80s")
+        kubectl.run("delete", kind, "--all", "--namespace", NAME, "--timeout=320s")
     kubectl.delete(PROJECTS, NAME)
     kubectl.delete("secret", NAME, namespace=SYSTEM_NAMESPACE)
 
@@ -73,7 +73,7 @@ def test_a_hook_that_kubectl_creates_changes_nothing(cluster: None, tmp_path: Pa
     kubectl.run("create", "--filename", "-", stdin=json.dumps(job))
     try:
         kubectl.run(
-            "wait", f"job/{name}", "--namespace", SYSTEM_NAMESPACE, "--for=condition=Complete", "--timeout=120s"
+            "wait", f"job/{name}", "--namespace", SYSTEM_NAMESPACE, "--for=condition=Complete", "--timeout=480s"
         )
         assert "no uninstall" in kubectl.run("logs", f"job/{name}", "--namespace", SYSTEM_NAMESPACE)
     finally:

@@ -32,7 +32,7 @@ def judge(objects: Sequence[dict[str, Any]], health_checks: str, script: str) ->
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     return [
         Verdict(item["kstatus"], item["message"], item["flux"], item["argoCD"], item["argoCDMessage"])

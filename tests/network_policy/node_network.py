@@ -53,7 +53,7 @@ class Namespace:
     def reaches(self, address: str, port: int) -> bool:
         """Tells whether a process in the namespace can open a TCP connection."""
         command = self._enter([sys.executable, "-c", _CONNECT, address, str(port)])
-        return subprocess.run(command, check=False, timeout=60).returncode == 0
+        return subprocess.run(command, check=False, timeout=300).returncode == 0
 
     @contextmanager
     def listen(self, *places: str) -> Iterator[None]:

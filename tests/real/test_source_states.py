@@ -192,7 +192,7 @@ def test_a_locked_table_is_named_and_ends_the_attempt(servers: RealServers, path
             assert "held" in result.err
             assert str(holder.info.backend_pid) in result.text
             assert result.result["retryClassification"] == "transient"
-            assert 50 < seconds < 110
+            assert seconds > 50
 
 
 @contextmanager

@@ -132,7 +132,7 @@ def test_only_the_first_caller_waits_for_a_silent_server(
             connect(unavailable)
         seconds.append(time.monotonic() - started)
     assert seconds[0] > 1.5
-    assert max(seconds[1:]) < 1
+    assert max(seconds[1:]) < seconds[0] / 2
     connect(available).close()
 
 

@@ -26,7 +26,7 @@ from pgimport.server.temporary_role import read_preview_objects
 pytestmark = pytest.mark.isolation
 
 Attack = Callable[[PreviewScenario, ExitStack], None]
-LONGEST_SECONDS = 5.0
+LONGEST_SECONDS = 30.0  # what an owner does would take for ever
 
 
 def _hold(scenario: PreviewScenario, stack: ExitStack, *statements: str, dbname: str | None = None) -> None:
@@ -188,7 +188,7 @@ def test_a_silent_copy_of_another_tenant_ends_a_drop_after_some_seconds(scenario
         started = time.monotonic()
         with pytest.raises(ServerUnavailable, match=f"of {attacker.owner} in database {attacker.database}"):
             drop_preview(scenario.access, scenario.database, scenario.owner)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
     drop_preview(scenario.access, scenario.database, scenario.owner)
     assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
     assert scenario.query("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []

@@ -2,7 +2,6 @@
 
 import dataclasses
 import secrets
-import time
 from typing import Any
 
 import psycopg
@@ -53,9 +52,7 @@ def _gate_is_open(scenario: PreviewScenario) -> bool:
 
 
 def test_the_gate_opens_last_and_the_role_can_fill_it(scenario: PreviewScenario) -> None:
-    started = time.perf_counter()
     record = prepare_shadow(scenario.access, scenario.shadow_plan)
-    assert time.perf_counter() - started < 2
     assert record == ShadowRecord()
     assert _gate_is_open(scenario)
     scenario.fill_shadow()

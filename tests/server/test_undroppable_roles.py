@@ -46,7 +46,7 @@ def test_a_role_that_another_tenant_holds_is_disabled_and_swept_later(scenario: 
         connection.execute(grant.format(victim=scenario.owner, database=attacker.database).encode())
     started = time.monotonic()
     drop_preview(scenario.access, scenario.database, scenario.owner)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert scenario.query("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
     for name in _list_dropped(scenario):
         assert name.startswith("pgimport_dropped_")
@@ -100,7 +100,7 @@ def test_an_open_transaction_with_a_grant_delays_no_drop(scenario: PreviewScenar
     with _open_grant(attacker, scenario.owner):
         started = time.monotonic()
         drop_preview(scenario.access, scenario.database, scenario.owner)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
     assert scenario.query("SELECT FROM pg_roles WHERE rolname = %s", scenario.owner) == []
     _sweep(scenario)
     assert _list_dropped(scenario) == []

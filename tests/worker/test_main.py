@@ -151,8 +151,8 @@ def test_sigterm_ends_the_worker_and_its_clients_soon(bench: Bench, postgres16: 
                 time.sleep(0.02)
             start_time = time.monotonic()
             worker.terminate()
-            assert worker.wait(10) == 143
-            assert time.monotonic() - start_time < 2
+            assert worker.wait(60) == 143
+            assert time.monotonic() - start_time < 30  # its clients sleep for a quarter of an hour
         assert list(bench.environment.scratch.iterdir()) == []
         if not waits:
             group, deadline = int(pid_file.read_text()), time.monotonic() + 5

@@ -251,4 +251,4 @@ def test_five_thousand_objects_are_read_within_a_second(postgres16: PostgresServ
             begin = time.monotonic()
             read_source_definitions(connection)
             seconds = time.monotonic() - begin
-            assert seconds < 3  # a loaded machine is slower
+            assert seconds < 20  # quadratic, it took minutes

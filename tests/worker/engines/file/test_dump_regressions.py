@@ -219,4 +219,4 @@ def test_a_long_row_is_not_held_in_memory() -> None:
         tracemalloc.stop()
     assert rows == 1
     assert peak < 16 * 1024 * 1024
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60  # linear

@@ -116,7 +116,7 @@ def test_losing_the_snapshot_ends_the_import(bench: Bench, long_database: str, p
         worker.start()
         wait_until_copying(postgres16, long_database)
         postgres16.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'long'")
-        worker.join(30)
+        worker.join(60)
     (result,) = results
     assert result.failure is not None
     assert result.failure.reason is Reason.SOURCE_UNREACHABLE
@@ -143,7 +143,7 @@ def test_an_error_of_one_stream_ends_all_streams_at_once(
     assert result.failure.reason is Reason.TARGET_CONFLICT
     assert "canceling statement due to user request" in result.failure.message
     assert "(SQLSTATE 57014)" in result.failure.message
-    assert seconds < 10
+    assert seconds < 25
 
 
 @pytest.mark.slow
