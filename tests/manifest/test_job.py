@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ import yaml
 from tests.support.samples import a_meta, a_policy, an_import_spec
 
 from pgimport.manifest.job import JobPlan, build_import_job
+from pgimport.model.import_spec import Filter
 from pgimport.model.names import LABEL_IMPORT, LABEL_QUEUE
 from pgimport.model.object_references import SecretKey
-from pgimport.model.order import ENV_ORDER, Order, OrderTarget
+from pgimport.model.order import Order, OrderTarget, join_order_variables
 from pgimport.model.pod_template import PodTemplate, PodTemplateMetadata, PodTemplateSpec
 from pgimport.model.policy import Policy
 from pgimport.model.project_spec import SSLMode
-from pgimport.model.reasons import PERMANENT_EXIT_CODES
+from pgimport.model.reasons import PERMANENT_EXIT_CODES, Failure
+from pgimport.worker.environment import parse_order
 
 GOLDEN = Path(__file__).parent / "golden"
 KUBERNETES = "1.35"
@@ -209,8 +212,42 @@ def test_a_job_is_deleted_with_its_import_and_does_not_block_it(case: str) -> No
 @each
 def test_each_container_gets_the_order(case: str) -> None:
     for container in containers_of(build(case)):
-        value = next(variable["value"] for variable in container["env"] if variable["name"] == ENV_ORDER)
-        assert Order.model_validate_json(value) == CASES[case][0].order
+        assert read_order(container) == CASES[case][0].order
+
+
+def read_order(container: dict[str, Any]) -> Order | Failure:
+    """Returns what the worker reads from the variables, whose values the kubelet expands."""
+    values = {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
+    return parse_order(join_order_variables({name: expand(value, values) for name, value in values.items()}))
+
+
+def expand(value: str, values: dict[str, str]) -> str:
+    """Replaces `$$` and `$(NAME)` as the kubelet does."""
+    return re.sub(
+        r"\$(?:\$|\(([^)]*)\))", lambda match: "$" if match[1] is None else values.get(match[1], match[0]), value
+    )
+
+
+@pytest.mark.parametrize("pattern", ["price$$old", "$(HOME)", "$$(HOME)", r"cost\$", '"$1"', "straße", "a\nb"])
+def test_the_worker_gets_the_patterns_of_a_filter_as_the_user_wrote_them(pattern: str) -> None:
+    """Seen before: `price$$old` excluded the table price$old, because the kubelet replaces `$$` in a variable."""
+    plan = a_plan()
+    plan = replace(plan, order=plan.order.model_copy(update={"filter": Filter(exclude_tables=[pattern])}))
+    for container in containers_of(build_import_job(plan, a_policy())):
+        assert read_order(container) == plan.order
+
+
+@pytest.mark.parametrize("character", ["t", "\N{PILE OF POO}"])
+def test_the_largest_filter_fits_into_the_variables_of_a_pod(character: str) -> None:
+    """Seen before: the pod could not start, because Linux refuses a variable of more than 128 KiB."""
+    largest = [f"{number:03d}{character * 252}" for number in range(256)]
+    filter_ = Filter(exclude_tables=largest, exclude_table_data=largest, exclude_schemas=largest[:64])
+    plan = a_plan()
+    plan = replace(plan, order=plan.order.model_copy(update={"filter": filter_}))
+    for container in containers_of(build_import_job(plan, a_policy())):
+        assert read_order(container) == plan.order
+        lengths = [len(f"{item['name']}={item.get('value')}".encode()) for item in container["env"]]
+        assert max(lengths) < 128 * 1024
 
 
 @each

@@ -168,7 +168,7 @@ def _build_container(plan: JobPlan, policy: Policy, name: str) -> Json:
 
 def _build_environment(plan: JobPlan, container: str) -> list[Json]:
     values = {
-        order_model.ENV_ORDER: plan.order.model_dump_json(by_alias=True, exclude_none=True),
+        **order_model.build_order_variables(plan.order),
         order_model.ENV_SOURCE_URL_FILE: f"{SOURCE_FOLDER}/url",
         order_model.ENV_PRIVATE: PRIVATE_FOLDER,
         order_model.ENV_SCRATCH: SCRATCH_FOLDER if container == CONTAINER_IMPORT else "/tmp",  # noqa: S108 (an emptyDir)

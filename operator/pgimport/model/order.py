@@ -1,5 +1,8 @@
 """Defines the order that the operator sends to the worker in the pod's environment. It contains no secret."""
 
+from collections.abc import Mapping
+from itertools import count, takewhile
+
 from pydantic import Field
 
 from pgimport.model.base_models import LenientModel
@@ -10,7 +13,7 @@ from pgimport.model.project_spec import AllowedSources, SSLMode
 ORDER_VERSION = 1
 
 # Names of the environment variables that the operator sets in the pod.
-ENV_ORDER = "PGIMPORT_ORDER"
+ENV_ORDER = "PGIMPORT_ORDER"  # a long order goes on in PGIMPORT_ORDER_2, PGIMPORT_ORDER_3 and so on
 ORDER_FROM_STDIN = "-"  # value of PGIMPORT_ORDER: the order comes by standard input
 ENV_POD_UID = "PGIMPORT_POD_UID"
 ENV_SOURCE_URL_FILE = "PGIMPORT_SOURCE_URL_FILE"
@@ -22,6 +25,9 @@ ENV_SCRATCH = "PGIMPORT_SCRATCH"
 ENV_PRIVATE = "PGIMPORT_PRIVATE"  # folder in memory for the password file
 ENV_TERMINATION_MESSAGE = "PGIMPORT_TERMINATION_MESSAGE"
 ENV_CLIENTS = "PGIMPORT_CLIENTS"  # folder that contains <major>/bin/pg_dump; for use outside of the worker image
+
+# Linux refuses to start a program with a variable of more than 128 KiB, and a character has up to 4 bytes.
+_CHARACTERS_IN_A_VARIABLE = 30_000
 
 
 class OrderTarget(LenientModel):
@@ -77,3 +83,26 @@ class Order(LenientModel):
         True only for `pgimport run`, whose output nobody but the admin sees.
         """
         return not self.namespace
+
+
+def build_order_variables(order: Order) -> dict[str, str]:
+    """Returns the environment variables that carry an order. Their values contain no `$`.
+
+    The kubelet replaces `$(NAME)` and `$$` in the values of variables, so that the worker would read other patterns of
+    a filter than the user wrote.
+    """
+    text = order.model_dump_json(by_alias=True, exclude_none=True).replace("$", "\\u0024")
+    parts = [
+        text[begin : begin + _CHARACTERS_IN_A_VARIABLE] for begin in range(0, len(text), _CHARACTERS_IN_A_VARIABLE)
+    ]
+    return dict(zip(map(_name_variable, count(1)), parts, strict=False))
+
+
+def join_order_variables(environ: Mapping[str, str]) -> str:
+    """Returns the text of the order that the variables carry, or an empty text if there is none."""
+    names = takewhile(environ.__contains__, map(_name_variable, count(1)))
+    return "".join(environ[name] for name in names)
+
+
+def _name_variable(number: int) -> str:
+    return ENV_ORDER if number == 1 else f"{ENV_ORDER}_{number}"

@@ -57,7 +57,7 @@ def parse_environment(environ: Mapping[str, str]) -> WorkerEnvironment | Failure
     )
 
 
-def parse_order(text: str | None) -> Order | Failure:
+def parse_order(text: str) -> Order | Failure:
     """Returns the order, or a failure if it is missing, damaged, or of a later version than this worker knows."""
     if not text:
         return Failure(Reason.ORDER_UNREADABLE, f"the environment lacks {order_model.ENV_ORDER}")

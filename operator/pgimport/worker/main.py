@@ -84,9 +84,9 @@ def main(argv: list[str], environ: Mapping[str, str] = os.environ, stream: TextI
     return exit_code
 
 
-def _read_order(environ: Mapping[str, str]) -> str | None:
+def _read_order(environ: Mapping[str, str]) -> str:
     """Returns the order's text. The CLI starts the worker before the order exists, and sends it by standard input."""
-    text = environ.get(order_model.ENV_ORDER)
+    text = order_model.join_order_variables(environ)
     return sys.stdin.read() if text == order_model.ORDER_FROM_STDIN else text
 
 
