@@ -153,8 +153,12 @@ NOW, LAST, NEVER = RestoreTime.NOW, RestoreTime.LAST, RestoreTime.NEVER
         ("CREATE SCHEMA shop;", NOW),
         ("COMMENT ON SCHEMA public IS 'x';", NOW),
         ("SET default_tablespace = fast;", NEVER),
-        ("SET transaction_timeout = 0;", NEVER),
-        ("SET statement_timeout = 0;", NOW),
+        ("SET LOCAL transaction_timeout = '1s';", NEVER),
+        ("SET statement_timeout = 0;", NEVER),
+        ("SELECT pg_catalog.set_config('default_tablespace', 'fast', false);", NEVER),
+        ("SELECT pg_catalog.set_config('search_path', '', false);", NOW),
+        ("ALTER INDEX public.i SET TABLESPACE fast;", NEVER),
+        ("ALTER TABLE public.t ADD CONSTRAINT k PRIMARY KEY (id) USING INDEX TABLESPACE fast;", NOW),
         ("CREATE POLICY p ON public.t USING (true);", LAST),
         ("CREATE POLICY p ON public.t TO nobody USING (true);", NEVER),
         ("ALTER TABLE public.t ENABLE ROW LEVEL SECURITY;", LAST),
@@ -172,5 +176,5 @@ NOW, LAST, NEVER = RestoreTime.NOW, RestoreTime.LAST, RestoreTime.NEVER
     ],
 )
 def test_each_statement_runs_at_its_time(statement: str, when: RestoreTime) -> None:
-    target = TargetFacts(major=16, roles=frozenset({"alice"}))
+    target = TargetFacts(roles=frozenset({"alice"}))
     assert judge_statement(statement, parse_subject(statement), target).when is when

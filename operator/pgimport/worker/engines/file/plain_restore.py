@@ -13,8 +13,8 @@ from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.plain_executor import TRIMMED_KINDS, PlainExecutor
 from pgimport.worker.engines.file.plain_rows import PlainRows
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
-from pgimport.worker.engines.file.plain_statement import Statement, parse_statement, remove_oids
-from pgimport.worker.engines.file.psql import QUIET, PsqlSession, run_psql
+from pgimport.worker.engines.file.plain_statement import Statement, parse_statement, remove_oids, remove_placement
+from pgimport.worker.engines.file.psql import BEGINNING, PsqlSession, run_psql
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.statement_rules import RestoreTime, TargetFacts, judge_statement
 from pgimport.worker.engines.file.statement_subject import Subject
@@ -43,7 +43,6 @@ def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclus
     content = RestoredContent()
     staging = open_staging(run)
     target = TargetFacts(
-        major=run.target_major,
         present_schemas=exclusions.present_schemas,
         roles=exclusions.target_roles,
         skipped_schemas=find_skipped_schemas(run.order),
@@ -152,6 +151,7 @@ class _PlainRestore:
 
     def _run_now(self, statement: Statement) -> None:
         self._check_database(statement)
+        statement = remove_placement(statement, self.codec)
         if statement.verb in ("set", "select", "reset", "discard"):
             self._note_setting(statement)
         elif statement.verb == "create" and statement.subject is not None and statement.subject.kind in TRIMMED_KINDS:
@@ -160,7 +160,7 @@ class _PlainRestore:
             self.content.sequence_count += 1
         self.executor.execute(statement)
         if statement.verb in ("reset", "discard"):
-            self.executor.execute(Statement(QUIET.strip(), statement.line, "", None))
+            self.executor.execute(Statement(BEGINNING, statement.line, "", None))
 
     def _note_setting(self, statement: Statement) -> None:
         """Remembers settings that change what later statements mean."""

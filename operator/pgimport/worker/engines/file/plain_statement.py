@@ -11,10 +11,11 @@ from pgimport.worker.archive.superuser_only import find_superuser_reason
 from pgimport.worker.engines.file.plain_sql_lexer import SqlStatement
 from pgimport.worker.engines.file.statement_rules import HEAD, TargetFacts, judge_statement
 from pgimport.worker.engines.file.statement_subject import Subject, parse_entry_comment, parse_subject
+from pgimport.worker.engines.file.tablespaces import remove_tablespaces
 
-_ANY_MAJOR = 99
 _WITH_OIDS = re.compile(rb"\s+WITH\s+OIDS\s*;\Z", re.IGNORECASE)
 _OIDS_OPTION = re.compile(rb"\s+WITH\s*\(\s*OIDS\s*(?:=\s*(?:TRUE|ON|1|'true'))?\s*\)(?=\s*;\Z)", re.IGNORECASE)
+_PLACED_KINDS = frozenset({"CONSTRAINT", "INDEX", "MATERIALIZED VIEW", "TABLE"})
 ROUTINES = frozenset({"AGGREGATE", "FUNCTION", "PROCEDURE"})  # their names contain the types of arguments
 
 
@@ -77,6 +78,18 @@ def remove_oids(statement: Statement) -> Statement:
     return replace(statement, text=text, definition=text[:HEAD].decode("utf-8", "replace"))
 
 
+def remove_placement(statement: Statement, codec: str) -> Statement:
+    """Removes the tablespaces from a statement that creates or changes a relation."""
+    if statement.verb not in ("create", "alter") or b"tablespace" not in statement.text.lower():
+        return statement
+    kind = statement.subject.kind if statement.subject is not None else ""
+    if kind not in _PLACED_KINDS:
+        return statement
+    text = remove_tablespaces(statement.text.decode(codec, "surrogateescape"))
+    definition = text[:HEAD].encode(codec, "surrogateescape").decode(codec, "replace")
+    return replace(statement, text=text.encode(codec, "surrogateescape"), definition=definition)
+
+
 def _tells_more(announced: Subject, subject: Subject) -> bool:
     """Whether pg_dump's comment says more than the tokens: it has the types of arguments, but no newlines in names."""
     if subject.kind == "TABLE" and announced.kind == "SEQUENCE":  # ALTER TABLE … ADD GENERATED … AS IDENTITY
@@ -95,7 +108,7 @@ def is_sql_routine(definition: str) -> bool:
 def forecast_skipped(item: SqlStatement, codec: str) -> SkippedObject | None:
     """Returns the object that the import will most likely skip, for the preflight report."""
     statement = parse_statement(item, codec, "public")
-    verdict = judge_statement(statement.definition, statement.subject, TargetFacts(major=_ANY_MAJOR))
+    verdict = judge_statement(statement.definition, statement.subject, TargetFacts())
     subject = statement.subject
     if verdict.skipped is not None or subject is None or statement.verb != "create":
         return verdict.skipped

@@ -28,7 +28,12 @@ OPTIONS = (
     "--file=-",
 )
 # Only errors and INFO reach psql then. The severity's name is in the server's language, so it cannot tell them apart.
-QUIET = b"SET client_min_messages = error;\n"
+# No timeout of the server or database ends a statement, or the session while it waits for the next one.
+BEGINNING = (
+    b"SET client_min_messages = error;"
+    b" SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN ('lock_timeout',"
+    b" 'statement_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout');"
+)
 IDLE_CHECK_SECONDS = 5.0
 _IS_IDLE = "SELECT state LIKE 'idle%%', state_change::text FROM pg_catalog.pg_stat_activity WHERE pid = %s"
 
@@ -181,7 +186,7 @@ def run_psql(run: ImportRun, talk: Callable[[PsqlSession], None]) -> None:
 
     def write_input(stdin: IO[bytes]) -> None:
         session.open(stdin)
-        session.write(b"\\restrict " + token + b"\n" + QUIET)
+        session.write(b"\\restrict " + token + b"\n" + BEGINNING + b"\n")
         session.synchronise()
         talk(session)
         session.write(b"\n\\unrestrict " + token + b"\n")

@@ -13,18 +13,30 @@ from pgimport.model.database_settings import NOT_CARRIED, is_carried
 from pgimport.model.import_choices import SkipGroup
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.selection import SKIPPED_KINDS
-from pgimport.worker.archive.sql_tokens import parse_tokens
+from pgimport.worker.archive.sql_tokens import parse_tokens, scan_tokens
 from pgimport.worker.archive.superuser_only import find_policy_roles
 from pgimport.worker.engines.file.statement_subject import Subject
 
 HEAD = 65536  # bytes of a statement that are parsed
 # Settings that belong to the server that was dumped or to the session of its restore, and those that would change what
-# psql reports. Roles and tablespaces are not copied. Triggers do not exist yet while rows are copied.
+# psql reports. Roles and tablespaces are not copied. Triggers do not exist yet while rows are copied. A timeout would
+# end statements that only take longer at the target, and psql's session, which has none, waits between statements.
 _IGNORED_SETTINGS = frozenset(
-    {"client_min_messages", "default_tablespace", "default_with_oids", "role", "session", "session_replication_role"}
+    {
+        "client_min_messages",
+        "default_tablespace",
+        "default_with_oids",
+        "idle_in_transaction_session_timeout",
+        "idle_session_timeout",
+        "lock_timeout",
+        "role",
+        "session",
+        "session_replication_role",
+        "statement_timeout",
+        "temp_tablespaces",
+        "transaction_timeout",
+    }
 )
-# Setting that pg_dump writes → first major version of the server that knows it.
-_NEWER_SETTINGS = {"transaction_timeout": 17}
 _SILENT_VERBS = frozenset({"grant", "revoke", "reassign"})
 # Not copied and not listed: the operator created them, or no import copies them.
 _SILENT_KINDS = frozenset({"DATABASE", "EXTENSION", "GROUP", "ROLE", "TABLESPACE", "USER"})
@@ -64,7 +76,6 @@ class StatementVerdict:
 class TargetFacts:
     """What the rules know of the target and of the source's provider."""
 
-    major: int
     present_schemas: frozenset[str] = frozenset({"public"})
     roles: frozenset[str] | None = None  # None if unknown
     skipped_schemas: Mapping[str, str] = field(default_factory=dict)  # schema → why its objects are skipped
@@ -84,25 +95,31 @@ def judge_statement(definition: str, subject: Subject | None, target: TargetFact
     tokens = parse_tokens(definition)
     verb = tokens[0] if tokens else ""
     if verb in ("set", "reset"):
-        return _judge_setting(tokens, target.major)
+        return _judge_setting(tokens)
     if verb in _SILENT_VERBS or tokens[:3] == ["alter", "default", "privileges"] or tokens[:2] == ["security", "label"]:
         return _NEVER
-    if verb == "alter" and (tokens[-4:-2] == ["owner", "to"] or "tablespace" in tokens[-3:-1]):
+    if verb == "alter" and (tokens[-4:-2] == ["owner", "to"] or _only_moves(tokens)):
         return _NEVER
     if verb == "drop":
         return _judge_drop(tokens, subject, target)
     if verb == "select":
-        return _judge_select(tokens)
+        return _judge_select(tokens, definition)
     if subject is None:
         return _TOLERATED if verb in _TOLERATED_VERBS else _NOW
     return _judge_object(verb, tokens, definition, subject, target)
 
 
-def _judge_setting(tokens: list[str], target_major: int) -> StatementVerdict:
+def _only_moves(tokens: list[str]) -> bool:
+    """Whether ALTER does nothing but set a tablespace. pg_dump does not write that for a table or index."""
+    words = [word for word in tokens if word not in (";", "nowait")]
+    return words[-3:-1] == ["set", "tablespace"] and "," not in words
+
+
+def _judge_setting(tokens: list[str]) -> StatementVerdict:
     name = next((token for token in tokens[1:] if token not in ("local", "session")), "")
     if tokens[1:3] == ["session", "authorization"] or tokens[1:2] == ["role"]:
         return _NEVER
-    return _NEVER if name in _IGNORED_SETTINGS or _NEWER_SETTINGS.get(name, 0) > target_major else _NOW
+    return _NEVER if name in _IGNORED_SETTINGS else _NOW
 
 
 def _judge_drop(tokens: list[str], subject: Subject | None, target: TargetFacts) -> StatementVerdict:
@@ -112,11 +129,18 @@ def _judge_drop(tokens: list[str], subject: Subject | None, target: TargetFacts)
     return _NEVER if subject.kind == "SCHEMA" and subject.tag in target.present_schemas else _TOLERATED
 
 
-def _judge_select(tokens: list[str]) -> StatementVerdict:
+def _judge_select(tokens: list[str], definition: str) -> StatementVerdict:
     words = set(tokens[:8])
+    if "set_config" in words and find_configured(definition) in _IGNORED_SETTINGS:
+        return _NEVER
     if any(word.startswith("pg_restore_") for word in words):
         return _NEVER  # planner statistics: ANALYZE makes them anew
     return _TOLERATED if "lo_unlink" in words else _NOW
+
+
+def find_configured(definition: str) -> str:
+    """Returns the setting that `SELECT set_config('setting', 'value', false)` changes. Pure."""
+    return next((token.content for token in scan_tokens(definition) if token.text == "''"), "").lower()
 
 
 def _judge_object(
