@@ -97,6 +97,15 @@ class PlainExecutor:
                 is_repaired |= self._handle(statement, error)
         return self.session.synchronise(query).probe_sqlstate if errors and query else outcome.probe_sqlstate
 
+    def run_block(self, block: str) -> str:
+        """Runs a block of PL/pgSQL after all statements before it. Returns what it shows. Raises ImportStopped.
+
+        A block that fails has no effect.
+        """
+        if self._batch:
+            self.settle()
+        return self.session.synchronise(block=block.encode(self.codec)).shown
+
     def skip(self, subject: Subject | None, skipped: SkippedObject) -> None:
         """Records an object that the import skips. Raises ImportStopped if a refused one must end the import."""
         if skipped.group is SkipGroup.REFUSED and self.on_error is OnObjectError.FAIL:

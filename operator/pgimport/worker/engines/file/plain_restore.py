@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.sql_tokens import scan_tokens
-from pgimport.worker.archive.trim import CHECK, build_addition, find_mentions, trim_definition
+from pgimport.worker.archive.trim import CHECK, build_addition, find_mentions, trim_domain
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_stream import DumpStream
@@ -18,6 +18,7 @@ from pgimport.worker.engines.file.psql import BEGINNING, PsqlSession, run_psql
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.statement_rules import RestoreTime, TargetFacts, judge_statement
 from pgimport.worker.engines.file.statement_subject import Subject
+from pgimport.worker.engines.file.waiting_checks import WaitingChecks
 from pgimport.worker.engines.file.whole_file import read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
 from pgimport.worker.postgres.errors import ImportStopped
@@ -50,8 +51,9 @@ def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclus
 
     def talk(session: PsqlSession) -> None:
         executor = PlainExecutor(session, content, run.order.on_object_error)
-        rows = PlainRows(executor, content, staging)
-        restore = _PlainRestore(executor, content, target, rows, run)
+        settings = dict[str, bytes]()
+        rows = PlainRows(executor, content, staging, WaitingChecks(executor, settings))
+        restore = _PlainRestore(executor, content, target, rows, run, settings)
         for item in PlainSqlLexer(stream).items():
             restore.take(item)
         restore.finish()
@@ -97,12 +99,12 @@ class _PlainRestore:
     target: TargetFacts
     rows: PlainRows
     run: ImportRun
+    settings: dict[str, bytes]  # name → statement that postponed statements need
     codec: str = UTF8
     default_schema: str = "public"
     restrict_token: bytes | None = None
     databases: list[str] = field(default_factory=list)  # names after \\connect
     filled_database: str | None = None  # the one that the objects are in
-    settings: dict[str, bytes] = field(default_factory=dict)  # name → statement that postponed statements need
     postponed: list[Statement] = field(default_factory=list)
 
     def take(self, item: SqlStatement | CopyRows | PsqlCommand) -> None:
@@ -120,6 +122,7 @@ class _PlainRestore:
     def finish(self) -> None:
         """Runs the statements that were postponed. Raises ImportStopped."""
         self.executor.settle()
+        run_statements(self.executor, self.rows.take_waiting_checks())
         run_statements(self.executor, self.postponed)
         self.executor.list_skipped_rows()
         views = [item for item in self.content.created.values() if item.kind == "MATERIALIZED VIEW"]
@@ -156,6 +159,8 @@ class _PlainRestore:
             self._note_setting(statement)
         elif statement.verb == "create" and statement.subject is not None and statement.subject.kind in TRIMMED_KINDS:
             statement = self._postpone_checks(remove_oids(statement), statement.subject)
+        if self.rows.checks.must_return_before(statement):
+            self._return_checks()
         if statement.subject is not None and statement.subject.kind == "SEQUENCE SET":
             self.content.sequence_count += 1
         self.executor.execute(statement)
@@ -179,19 +184,22 @@ class _PlainRestore:
         elif words[1:2] == ["all"]:
             self.settings.clear()
 
-    def _postpone_checks(self, statement: Statement, subject: Subject) -> Statement:
-        """Removes the CHECKs of a table, which may read rows that come later, and which its rows may violate.
+    def _return_checks(self) -> None:
+        """Adds the CHECKs that wait, before a statement that renames, drops or copies them, or what they name."""
+        if statements := self.rows.take_waiting_checks():
+            run_statements(self.executor, statements)
+            for setting in self.settings.values():
+                self.executor.execute(Statement(setting, statements[0].line, setting.decode("ascii", "replace"), None))
 
-        A domain keeps those that call no function of the dump: PostgreSQL cannot check a domain inside another type.
+    def _postpone_checks(self, statement: Statement, subject: Subject) -> Statement:
+        """Removes the CHECKs of a domain that call a function of the dump, which may read rows that come later.
+
+        The others stay: PostgreSQL cannot check a domain inside another type. Those of tables wait in `WaitingChecks`.
         """
-        if "check" not in statement.definition.lower():
+        if subject.kind != "DOMAIN" or "check" not in statement.definition.lower():
             return statement
         definition = statement.text.decode(self.codec, "replace")
-        trimmed, parts = trim_definition(
-            subject.kind,
-            definition,
-            lambda part: part.kind == CHECK and (subject.kind == "TABLE" or bool(find_mentions(part.tokens))),
-        )
+        trimmed, parts = trim_domain(definition, lambda part: part.kind == CHECK and bool(find_mentions(part.tokens)))
         if not parts or "\ufffd" in definition:
             return statement
         settings = tuple(self.settings.values())

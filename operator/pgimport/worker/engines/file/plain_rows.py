@@ -12,6 +12,7 @@ from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, SqlStatement
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement
 from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
 from pgimport.worker.engines.file.statement_subject import Subject
+from pgimport.worker.engines.file.waiting_checks import WaitingChecks
 from pgimport.worker.postgres.errors import ImportStopped
 
 _HEAD = 4096  # bytes of a COPY or an INSERT in which its table's name is searched
@@ -37,6 +38,7 @@ class PlainRows:
     executor: PlainExecutor
     content: RestoredContent
     staging: ConfigurationStaging
+    checks: WaitingChecks
     copied: RowTarget | None = None  # the table of the last COPY
     inserts: dict[bytes, RowTarget] = field(default_factory=dict)  # beginning of an INSERT → its table
 
@@ -54,7 +56,7 @@ class PlainRows:
         if (root := self.content.partition_roots.find_root((subject.schema, subject.tag))) is not None:
             text = redirect_rows(text, root, "COPY")
             subject = Subject(subject.kind, *(find_copy_target(text) or (subject.schema, subject.tag)))
-        self.copied = RowTarget(subject, self._probe(text, subject))
+        self.copied = RowTarget(subject, self._probe(text, subject, statement.line))
         if self.copied.missing is None:
             self.executor.execute(replace(statement, text=text.encode(self.executor.codec), definition=text))
 
@@ -78,7 +80,7 @@ class PlainRows:
             text = head.decode(codec, "replace")
             parsed = parse_statement(SqlStatement(head, item.line, b""), codec, default_schema)
             subject = parsed.subject or Subject("TABLE DATA", "", "")
-            missing = "" if subject.schema in skipped_schemas else self._probe(text, subject)
+            missing = "" if subject.schema in skipped_schemas else self._probe(text, subject, item.line)
             table = RowTarget(subject, missing, self._redirect_insert(text, subject))
             if len(self.inserts) >= _MAX_INSERT_HEADS:
                 self.inserts.clear()
@@ -99,8 +101,13 @@ class PlainRows:
             return None
         return redirect_rows(head, root, "INSERT INTO", roots.find_columns(table)).encode(self.executor.codec)
 
-    def _probe(self, statement: str, subject: Subject) -> str | None:
-        """Returns the SQLSTATE of the reason why the target cannot take rows, or None.
+    def take_waiting_checks(self) -> list[Statement]:
+        """Returns the statements that add the CHECKs of all tables again. Further rows make them wait once more."""
+        self.inserts.clear()
+        return self.checks.take()
+
+    def _probe(self, statement: str, subject: Subject, line: int) -> str | None:
+        """Returns the SQLSTATE of the reason why the target cannot take rows, or None. Then their CHECKs wait.
 
         Rows that follow a COPY that failed would be read as SQL.
         """
@@ -118,6 +125,8 @@ class PlainRows:
         missing = self.executor.settle(f"SELECT {columns} FROM {name} WHERE false")  # noqa: S608 (the dump's own text)
         if missing is not None and not (self.content.created or self.content.skipped):
             raise ImportStopped(_refuse_rows_without_tables(subject))
+        if missing is None:
+            self.checks.release(name.strip(), line)
         return missing
 
 

@@ -44,6 +44,7 @@ class Synchronised:
 
     errors: list[tuple[int, PsqlError]]  # index of the statement since the last call, its error
     probe_sqlstate: str | None = None
+    shown: str = ""  # what the block has printed; empty if it failed
 
 
 @dataclass
@@ -113,25 +114,26 @@ class PsqlSession:
         with self._changed:
             return self._parser.to_failure(exit_code)
 
-    def synchronise(self, probe: bytes | None = None) -> Synchronised:
+    def synchronise(self, probe: bytes | None = None, block: bytes = b"") -> Synchronised:
         """Waits until psql has run all statements. Raises ImportStopped if it cannot go on.
 
         `probe`: a query that is tried and whose result is ignored. It must not change anything.
+        `block`: a block of PL/pgSQL that is tried. It sets the variable `shown` to a text of one line.
         """
         self._marker = _Marker(secrets.token_hex(16), self._line)
         self._statement_lines.append(self._line)
-        self.write(_build_marker(self._marker.token, probe))
+        self.write(_build_marker(self._marker.token, probe, block))
         self.flush()
         self._wait_for_marker()
         with self._changed:
             errors, self._parser = self._parser.finish(), PsqlMessageParser()
-        pid, _, sqlstate = (self._marker.text or "").partition(" ")
+        pid, sqlstate, shown = [*(self._marker.text or "").split(" "), "", ""][:3]
         self._backend_pid = int(pid) if pid.isdigit() else self._backend_pid
         lines, self._statement_lines = self._statement_lines, []
         indexed = [(bisect_right(lines, error.line or 0) - 1, error) for error in errors]
         if failed := [error for index, error in indexed if index == len(lines) - 1]:
             raise ImportStopped(translate_psql_error(failed[0], None))
-        return Synchronised(indexed, sqlstate if probe is not None and sqlstate != "00000" else None)
+        return Synchronised(indexed, sqlstate if probe is not None and sqlstate != "00000" else None, shown)
 
     def _wait_for_marker(self) -> None:
         idle_since: str | None = None
@@ -164,13 +166,14 @@ def _build_never_ends() -> Failure:
     )
 
 
-def _build_marker(token: str, probe: bytes | None) -> bytes:
-    """Returns a statement that prints `<token> <backend pid> <SQLSTATE of the probe>`. INFO is always sent."""
+def _build_marker(token: str, probe: bytes | None, block: bytes) -> bytes:
+    """Returns a statement that prints `<token> <backend pid> <SQLSTATE> <shown>`. INFO is always sent."""
     name = token.encode()
-    tried = b"EXECUTE $p%b$%b$p%b$; " % (name, probe, name) if probe else b""
+    tried = b"EXECUTE $p%b$%b$p%b$; " % (name, probe, name) if probe else block
     return (
-        b"DO $d%b$ BEGIN %bRAISE INFO '%b%% 00000', pg_catalog.pg_backend_pid(); EXCEPTION WHEN OTHERS THEN"
-        b" RAISE INFO '%b%% %%', pg_catalog.pg_backend_pid(), SQLSTATE; END $d%b$;\n" % (name, tried, name, name, name)
+        b"DO $d%b$ DECLARE shown text := ''; BEGIN %b RAISE INFO '%b%% 00000 %%', pg_catalog.pg_backend_pid(), shown;"
+        b" EXCEPTION WHEN OTHERS THEN RAISE INFO '%b%% %%', pg_catalog.pg_backend_pid(), SQLSTATE; END $d%b$;\n"
+        % (name, tried, name, name, name)
     )
 
 

@@ -1,0 +1,120 @@
+"""CHECK constraints of plain SQL wait for the rows, in whatever form the file writes them."""
+
+from collections.abc import Callable
+
+import pytest
+from tests.support.postgres import PostgresServer
+from tests.worker.conftest import Bench
+from tests.worker.engines.file.test_plain_refusals import list_skipped
+
+ServeDump = Callable[[bytes], None]
+CONSTRAINTS = """
+SELECT conrelid::regclass::text, conname::text, replace(pg_get_constraintdef(oid), ' NOT VALID', ''),
+       conislocal, coninhcount, connoinherit
+FROM pg_constraint WHERE contype = 'c' AND conrelid > 16384 ORDER BY 1, 2
+"""
+FORMS = """
+CREATE TABLE forms (
+    id int PRIMARY KEY, -- the key
+    price int CHECK (price > 0), -- not free
+    amount int CONSTRAINT few CHECK (((amount) BETWEEN 1 AND 10)) DEFAULT 1,
+    note text CHECK (note LIKE 'a%' OR (note = ')') OR note IN ('b', ('c'))) NOT NULL,
+    -- of two columns
+    CHECK (price < amount),
+    CHECK (price > -5) NO INHERIT
+);
+CREATE TABLE parent (a int CHECK (a > 0), b int, CHECK (b > a) NO INHERIT);
+CREATE TABLE child (c int CHECK (c > 0), CHECK (a < 100)) INHERITS (parent);
+CREATE TABLE grandchild (CONSTRAINT parent_a_check CHECK (a > 0)) INHERITS (child);
+CREATE TABLE parted (a int CONSTRAINT positive CHECK (a > 0), b text) PARTITION BY RANGE (a);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (-10) TO (10);
+CREATE TABLE parted_2 (a int CONSTRAINT positive CHECK (a > 0), b text CHECK (b <> ''));
+ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES FROM (10) TO (20);
+CREATE TABLE later (id int);
+ALTER TABLE later ADD COLUMN n int CHECK (n > 0);
+ALTER TABLE later ADD CHECK (id < n), ADD CONSTRAINT not_negative CHECK (id >= 0);
+CREATE SCHEMA apart CREATE TABLE inside (a int CHECK (a > 0));
+CREATE TABLE alike (LIKE parent INCLUDING ALL);
+"""
+VIOLATING_ROWS = """
+INSERT INTO forms VALUES (4711, 0, 20, 'b'), (1, 1, 2, 'a');
+INSERT INTO child VALUES (-1, 1, 1);
+INSERT INTO grandchild VALUES (-2, 1, 1);
+INSERT INTO parent VALUES (2, 1);
+COPY parted (a, b) FROM stdin;
+-1\tx
+12\t
+\\.
+INSERT INTO later VALUES (-9, -10);
+INSERT INTO apart.inside VALUES (-1);
+"""
+VIOLATED = {
+    "apart.inside inside_a_check": "(-1)",
+    "public.forms few": "(id)=(4711)",
+    "public.forms forms_price_check": "(id)=(4711)",
+    "public.grandchild parent_a_check": "(-2,1,1)",
+    "public.later later_check": "(-9,-10)",
+    "public.later later_n_check": "(-9,-10)",
+    "public.later not_negative": "(-9,-10)",
+    "public.parent parent_a_check": "(-1,1)",
+    "public.parent parent_check": "(2,1)",
+    "public.parted positive": "(-1,x)",
+    "public.parted_2 parted_2_b_check": '(12,"")',
+}
+CHANGED_LATER = """
+CREATE TABLE dropped (a int CONSTRAINT positive CHECK (a > 0), b text) PARTITION BY RANGE (a);
+CREATE TABLE dropped_1 PARTITION OF dropped (CONSTRAINT own CHECK (b <> '')) FOR VALUES FROM (-10) TO (10);
+INSERT INTO dropped VALUES (1, 'x');
+DROP TABLE dropped;
+CREATE TABLE old_name (a int CHECK (a > 0), b int CHECK (b > 0));
+INSERT INTO old_name VALUES (1, 1);
+ALTER TABLE old_name RENAME COLUMN a TO n;
+ALTER TABLE old_name DROP COLUMN b;
+ALTER TABLE old_name RENAME TO new_name;
+ALTER TABLE new_name RENAME CONSTRAINT old_name_a_check TO renamed;
+INSERT INTO new_name VALUES (2);
+CREATE TABLE alike (LIKE new_name INCLUDING ALL);
+CREATE TABLE parted (a int CHECK (a < 100)) PARTITION BY RANGE (a);
+CREATE TABLE parted_1 (a int CONSTRAINT parted_a_check CHECK (a < 100));
+INSERT INTO parted_1 VALUES (5);
+ALTER TABLE parted ATTACH PARTITION parted_1 FOR VALUES FROM (0) TO (10);
+"""
+
+
+def as_dump(statements: str) -> bytes:
+    """Returns the statements between the first and the last line of a dump."""
+    return f"--\n-- PostgreSQL database dump\n--\n\n{statements}\n-- PostgreSQL database dump complete\n".encode()
+
+
+def read_constraints(server: PostgresServer, statements: str) -> list[tuple[object, ...]]:
+    """Returns the constraints that the statements create without pgimport."""
+    with server.database("without_pgimport") as name:
+        server.execute(statements, name)
+        return server.query(CONSTRAINTS, name)
+
+
+@pytest.mark.parametrize("frame", ["{}", "BEGIN;\n{}\nCOMMIT;"], ids=["no transaction", "one transaction"])
+def test_rows_that_violate_a_check_arrive(
+    file_bench: Bench, serve_dump: ServeDump, postgres18: PostgresServer, frame: str
+) -> None:
+    serve_dump(as_dump(frame.format(FORMS + VIOLATING_ROWS)))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert result.ok, result.failure
+        assert postgres18.query(CONSTRAINTS, shadow) == read_constraints(postgres18, FORMS)
+        assert postgres18.query("SELECT count(*) FROM forms", shadow) == [(2,)]
+    violated = {f"CHECK CONSTRAINT {name}": key for name, key in VIOLATED.items()}
+    skipped = list_skipped(result)
+    assert all("it is NOT VALID" in item.reason for item in skipped.values())
+    assert {title: item.offending_key for title, item in skipped.items()} == violated
+
+
+def test_a_check_returns_before_its_table_changes(
+    file_bench: Bench, serve_dump: ServeDump, postgres18: PostgresServer
+) -> None:
+    serve_dump(as_dump(CHANGED_LATER))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert result.ok, result.failure
+        assert postgres18.query(CONSTRAINTS, shadow) == read_constraints(postgres18, CHANGED_LATER)
+    assert list_skipped(result) == {}
