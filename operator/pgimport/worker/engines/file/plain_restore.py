@@ -18,7 +18,7 @@ from pgimport.worker.engines.file.psql import BEGINNING, PsqlSession, run_psql
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.statement_rules import RestoreTime, TargetFacts, judge_statement
 from pgimport.worker.engines.file.statement_subject import Subject
-from pgimport.worker.engines.file.waiting_checks import WaitingChecks
+from pgimport.worker.engines.file.waiting_constraints import WaitingConstraints
 from pgimport.worker.engines.file.whole_file import read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
 from pgimport.worker.postgres.errors import ImportStopped
@@ -52,7 +52,7 @@ def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclus
     def talk(session: PsqlSession) -> None:
         executor = PlainExecutor(session, content, run.order.on_object_error)
         settings = dict[str, bytes]()
-        rows = PlainRows(executor, content, staging, WaitingChecks(executor, settings))
+        rows = PlainRows(executor, content, staging, WaitingConstraints(executor, settings))
         restore = _PlainRestore(executor, content, target, rows, run, settings)
         for item in PlainSqlLexer(stream).items():
             restore.take(item)
@@ -122,7 +122,7 @@ class _PlainRestore:
     def finish(self) -> None:
         """Runs the statements that were postponed. Raises ImportStopped."""
         self.executor.settle()
-        run_statements(self.executor, self.rows.take_waiting_checks())
+        run_statements(self.executor, self.rows.take_waiting_constraints())
         run_statements(self.executor, self.postponed)
         self.executor.list_skipped_rows()
         views = [item for item in self.content.created.values() if item.kind == "MATERIALIZED VIEW"]
@@ -159,8 +159,8 @@ class _PlainRestore:
             self._note_setting(statement)
         elif statement.verb == "create" and statement.subject is not None and statement.subject.kind in TRIMMED_KINDS:
             statement = self._postpone_checks(remove_oids(statement), statement.subject)
-        if self.rows.checks.must_return_before(statement):
-            self._return_checks()
+        if self.rows.constraints.must_return_before(statement):
+            self._return_constraints()
         if statement.subject is not None and statement.subject.kind == "SEQUENCE SET":
             self.content.sequence_count += 1
         self.executor.execute(statement)
@@ -184,9 +184,9 @@ class _PlainRestore:
         elif words[1:2] == ["all"]:
             self.settings.clear()
 
-    def _return_checks(self) -> None:
-        """Adds the CHECKs that wait, before a statement that renames, drops or copies them, or what they name."""
-        if statements := self.rows.take_waiting_checks():
+    def _return_constraints(self) -> None:
+        """Adds the constraints that wait, before a statement that renames, drops or copies them, or what they name."""
+        if statements := self.rows.take_waiting_constraints():
             run_statements(self.executor, statements)
             for setting in self.settings.values():
                 self.executor.execute(Statement(setting, statements[0].line, setting.decode("ascii", "replace"), None))
@@ -194,7 +194,7 @@ class _PlainRestore:
     def _postpone_checks(self, statement: Statement, subject: Subject) -> Statement:
         """Removes the CHECKs of a domain that call a function of the dump, which may read rows that come later.
 
-        The others stay: PostgreSQL cannot check a domain inside another type. Those of tables wait in `WaitingChecks`.
+        The others stay: PostgreSQL cannot check a domain inside another type.
         """
         if subject.kind != "DOMAIN" or "check" not in statement.definition.lower():
             return statement

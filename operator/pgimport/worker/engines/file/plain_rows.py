@@ -12,7 +12,7 @@ from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, SqlStatement
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement
 from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
 from pgimport.worker.engines.file.statement_subject import Subject
-from pgimport.worker.engines.file.waiting_checks import WaitingChecks
+from pgimport.worker.engines.file.waiting_constraints import WaitingConstraints
 from pgimport.worker.postgres.errors import ImportStopped
 
 _HEAD = 4096  # bytes of a COPY or an INSERT in which its table's name is searched
@@ -38,7 +38,7 @@ class PlainRows:
     executor: PlainExecutor
     content: RestoredContent
     staging: ConfigurationStaging
-    checks: WaitingChecks
+    constraints: WaitingConstraints
     copied: RowTarget | None = None  # the table of the last COPY
     inserts: dict[bytes, RowTarget] = field(default_factory=dict)  # beginning of an INSERT → its table
 
@@ -101,13 +101,13 @@ class PlainRows:
             return None
         return redirect_rows(head, root, "INSERT INTO", roots.find_columns(table)).encode(self.executor.codec)
 
-    def take_waiting_checks(self) -> list[Statement]:
-        """Returns the statements that add the CHECKs of all tables again. Further rows make them wait once more."""
+    def take_waiting_constraints(self) -> list[Statement]:
+        """Returns the statements that add the constraints that wait. Further rows make them wait once more."""
         self.inserts.clear()
-        return self.checks.take()
+        return self.constraints.take()
 
     def _probe(self, statement: str, subject: Subject, line: int) -> str | None:
-        """Returns the SQLSTATE of the reason why the target cannot take rows, or None. Then their CHECKs wait.
+        """Returns the SQLSTATE of the reason why the target cannot take rows, or None. Then their constraints wait.
 
         Rows that follow a COPY that failed would be read as SQL.
         """
@@ -126,7 +126,7 @@ class PlainRows:
         if missing is not None and not (self.content.created or self.content.skipped):
             raise ImportStopped(_refuse_rows_without_tables(subject))
         if missing is None:
-            self.checks.release(name.strip(), line)
+            self.constraints.release(name.strip(), line)
         return missing
 
 

@@ -1,7 +1,7 @@
--- Body of a block of PL/pgSQL. Drops the CHECK constraints that rows of the table in `taker` meet, and collects their
--- definitions in `released`. Those of a parent also hold for its children, and those of partitions for what a row of
--- the partitioned table can reach. A constraint can only be dropped where it is not inherited: each pass takes the next
--- one of these, and a child that has the constraint on its own follows its parent.
+-- Body of a block of PL/pgSQL. Drops the CHECKs and foreign keys that rows of the table in `taker` meet, and collects
+-- their definitions in `released`. Those of a parent also hold for its children, and rows of a partitioned table meet
+-- those of its partitions. A constraint can only be dropped where it is not inherited: each pass takes the next one of
+-- these, and a child that has the constraint on its own follows its parent.
 LOOP
     WITH RECURSIVE above (oid) AS (
         SELECT taker
@@ -15,12 +15,13 @@ LOOP
         JOIN below AS b ON b.oid = i.inhparent
         JOIN pg_catalog.pg_class AS k ON k.oid = i.inhrelid AND k.relispartition
     )
-    SELECT n.nspname, k.relname, c.conname, pg_catalog.pg_get_constraintdef(c.oid) AS definition
+    SELECT c.contype, n.nspname, k.relname, c.conname, pg_catalog.pg_get_constraintdef(c.oid) AS definition
     INTO waiting
     FROM pg_catalog.pg_constraint AS c
     JOIN pg_catalog.pg_class AS k ON k.oid = c.conrelid
     JOIN pg_catalog.pg_namespace AS n ON n.oid = k.relnamespace
-    WHERE c.contype = 'c'
+    WHERE c.contype IN ('c', 'f')
+        AND c.conparentid = 0
         AND c.coninhcount = 0
         AND pg_catalog.pg_get_userbyid(k.relowner) = current_user
         AND (
@@ -33,6 +34,8 @@ LOOP
         'ALTER TABLE %I.%I DROP CONSTRAINT %I', waiting.nspname, waiting.relname, waiting.conname
     );
     released := released || pg_catalog.jsonb_build_array(
-        pg_catalog.jsonb_build_array(waiting.nspname, waiting.relname, waiting.conname, waiting.definition)
+        pg_catalog.jsonb_build_array(
+            waiting.contype, waiting.nspname, waiting.relname, waiting.conname, waiting.definition
+        )
     );
 END LOOP;

@@ -1,4 +1,4 @@
-"""CHECK constraints of plain SQL wait for the rows, in whatever form the file writes them."""
+"""CHECKs and foreign keys of plain SQL wait for the rows, in whatever form the file writes them."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ ServeDump = Callable[[bytes], None]
 CONSTRAINTS = """
 SELECT conrelid::regclass::text, conname::text, replace(pg_get_constraintdef(oid), ' NOT VALID', ''),
        conislocal, coninhcount, connoinherit
-FROM pg_constraint WHERE contype = 'c' AND conrelid > 16384 ORDER BY 1, 2
+FROM pg_constraint WHERE contype IN ('c', 'f') AND conrelid > 16384 ORDER BY 1, 2
 """
 FORMS = """
 CREATE TABLE forms (
@@ -35,8 +35,10 @@ ALTER TABLE later ADD COLUMN n int CHECK (n > 0);
 ALTER TABLE later ADD CHECK (id < n), ADD CONSTRAINT not_negative CHECK (id >= 0);
 CREATE SCHEMA apart CREATE TABLE inside (a int CHECK (a > 0));
 CREATE TABLE alike (LIKE parent INCLUDING ALL);
+CREATE TABLE orders (id int REFERENCES forms ON DELETE CASCADE, boss int, FOREIGN KEY (boss) REFERENCES forms (id));
 """
 VIOLATING_ROWS = """
+INSERT INTO orders VALUES (4711, 1), (1, 4712);
 INSERT INTO forms VALUES (4711, 0, 20, 'b'), (1, 1, 2, 'a');
 INSERT INTO child VALUES (-1, 1, 1);
 INSERT INTO grandchild VALUES (-2, 1, 1);
@@ -56,6 +58,7 @@ VIOLATED = {
     "public.later later_check": "(-9,-10)",
     "public.later later_n_check": "(-9,-10)",
     "public.later not_negative": "(-9,-10)",
+    "public.orders orders_boss_fkey": "(boss)=(4712)",
     "public.parent parent_a_check": "(-1,1)",
     "public.parent parent_check": "(2,1)",
     "public.parted positive": "(-1,x)",
@@ -78,6 +81,11 @@ CREATE TABLE parted (a int CHECK (a < 100)) PARTITION BY RANGE (a);
 CREATE TABLE parted_1 (a int CONSTRAINT parted_a_check CHECK (a < 100));
 INSERT INTO parted_1 VALUES (5);
 ALTER TABLE parted ATTACH PARTITION parted_1 FOR VALUES FROM (0) TO (10);
+CREATE TABLE owners (id int PRIMARY KEY);
+CREATE TABLE owned (id int REFERENCES owners ON DELETE CASCADE);
+INSERT INTO owners VALUES (1), (2);
+INSERT INTO owned VALUES (1), (2);
+DELETE FROM owners WHERE id = 1;
 """
 
 
@@ -94,7 +102,7 @@ def read_constraints(server: PostgresServer, statements: str) -> list[tuple[obje
 
 
 @pytest.mark.parametrize("frame", ["{}", "BEGIN;\n{}\nCOMMIT;"], ids=["no transaction", "one transaction"])
-def test_rows_that_violate_a_check_arrive(
+def test_rows_that_violate_a_constraint_arrive(
     file_bench: Bench, serve_dump: ServeDump, postgres18: PostgresServer, frame: str
 ) -> None:
     serve_dump(as_dump(frame.format(FORMS + VIOLATING_ROWS)))
@@ -103,13 +111,15 @@ def test_rows_that_violate_a_check_arrive(
         assert result.ok, result.failure
         assert postgres18.query(CONSTRAINTS, shadow) == read_constraints(postgres18, FORMS)
         assert postgres18.query("SELECT count(*) FROM forms", shadow) == [(2,)]
-    violated = {f"CHECK CONSTRAINT {name}": key for name, key in VIOLATED.items()}
+    violated = {
+        f"{'FK' if name.endswith('_fkey') else 'CHECK'} CONSTRAINT {name}": key for name, key in VIOLATED.items()
+    }
     skipped = list_skipped(result)
     assert all("it is NOT VALID" in item.reason for item in skipped.values())
     assert {title: item.offending_key for title, item in skipped.items()} == violated
 
 
-def test_a_check_returns_before_its_table_changes(
+def test_a_constraint_returns_before_its_table_changes(
     file_bench: Bench, serve_dump: ServeDump, postgres18: PostgresServer
 ) -> None:
     serve_dump(as_dump(CHANGED_LATER))
@@ -117,4 +127,5 @@ def test_a_check_returns_before_its_table_changes(
         result = file_bench.run()
         assert result.ok, result.failure
         assert postgres18.query(CONSTRAINTS, shadow) == read_constraints(postgres18, CHANGED_LATER)
+        assert postgres18.query("SELECT id FROM owned", shadow) == [(2,)]
     assert list_skipped(result) == {}
