@@ -32,6 +32,7 @@ from tests.support.samples import (
 
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.observations import Unreachable
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
 from pgimport.model.status import (
@@ -42,7 +43,6 @@ from pgimport.model.status import (
     ImportStatus,
     PreviewState,
     Progress,
-    ProjectStatus,
 )
 
 UNREACHABLE = Unreachable(failure=Failure(Reason.SERVER_UNREACHABLE, "no answer"))

@@ -51,6 +51,7 @@ from pgimport.decide.failures import (
 )
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed_objects import ObservedImport
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import PreviewObject
 from pgimport.model.status import (
@@ -59,7 +60,6 @@ from pgimport.model.status import (
     ImportStatus,
     PreviewState,
     PreviewStatus,
-    ProjectStatus,
 )
 
 pytestmark = pytest.mark.isolation

@@ -28,9 +28,10 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed_objects import ObservedImport
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Reason, RetryClassification
 from pgimport.model.resources import ImportObject, ProjectObject
-from pgimport.model.status import Condition, ConditionStatus, ImportState, ImportStatus, PreviewState, ProjectStatus
+from pgimport.model.status import Condition, ConditionStatus, ImportState, ImportStatus, PreviewState
 
 NO_SECRET = (Reason.SOURCE_SECRET_MISSING, "Secret source with the key url")
 NO_SCRIPT = (Reason.CONFIG_MAP_MISSING, "ConfigMap mask with the key sql")

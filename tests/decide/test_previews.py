@@ -31,10 +31,11 @@ from pgimport.decide.decision import (
 from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.previews import decide_preview, loses_database
 from pgimport.model.names import FINALIZER_PREVIEW, owner_role_name
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import PreviewObject
 from pgimport.model.scalar_types import format_time
-from pgimport.model.status import PreviewState, PreviewStatus, ProjectStatus
+from pgimport.model.status import PreviewState, PreviewStatus
 
 POLICY = a_policy()
 NEW = PreviewStatus(observed_generation=-1)

@@ -21,10 +21,10 @@ from pgimport.decide.decision import (
 from pgimport.decide.observed_objects import HeldRole, ObservedProject
 from pgimport.decide.projects import CHECK_INTERVAL, NO_NETWORK_POLICY, decide_project
 from pgimport.model.names import FINALIZER_PROJECT, PREVIEWS
-from pgimport.model.observations import ApiServerEndpoint, ObservedServer, OrphanedJob, Unreachable
+from pgimport.model.observations import ApiServerEndpoint, MeasuredCopy, ObservedServer, OrphanedJob, Unreachable
+from pgimport.model.project_status import CloneMethod, ProjectStatus
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ProjectObject, ResourceKey
-from pgimport.model.status import ProjectStatus
 
 POLICY = a_policy()
 NAMESPACE_ACTIONS = (EnsureRoleBindings(), RemoveNetworkPolicy())  # without NetworkPolicies
@@ -155,6 +155,14 @@ def test_a_ready_project_shows_warnings_until_they_are_cured() -> None:
     assert "Warning: there is no database gis_template." in decision.message
     cured = decide_project(observed_project(status=decision.status), NOW, POLICY)
     assert cured.status.warnings == []
+
+
+def test_a_project_shows_how_its_server_made_the_last_copy() -> None:
+    copy = MeasuredCopy(method=CloneMethod.CLONE, bytes=3_000_000, seconds=1.5)
+    status = decide_project(observed_project(last_copy=copy), NOW, POLICY).status
+    assert (status.clone_method, status.clone_bytes_per_second) == (CloneMethod.CLONE, 2_000_000)
+    later = decide_project(observed_project(status=status), NOW, POLICY).status  # by another operator process
+    assert (later.clone_method, later.clone_bytes_per_second) == (CloneMethod.CLONE, 2_000_000)
 
 
 def test_a_deleted_project_shows_what_it_waits_for_and_stays_ready() -> None:

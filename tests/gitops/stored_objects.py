@@ -48,8 +48,9 @@ from pgimport.decide.schedules import decide_schedule
 from pgimport.model.base_models import LenientModel, StrictModel
 from pgimport.model.names import API_VERSION
 from pgimport.model.observations import Unreachable
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.status import ImportState, ImportStatus, PreviewState, PreviewStatus, ProjectStatus
+from pgimport.model.status import ImportState, ImportStatus, PreviewState, PreviewStatus
 from pgimport.schema.crd import UNOBSERVED_STATUS
 
 Json = dict[str, Any]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pgimport.model.errors import Conflict, Refused, ServerUnavailable
-from pgimport.model.observations import ObservedCopy
+from pgimport.model.observations import MeasuredCopy, ObservedCopy
+from pgimport.model.project_status import CloneMethod
 from pgimport.model.reasons import Failure, Reason
 from pgimport.reconcile.background_copies import PER_PROJECT, PER_SERVER, BackgroundCopies
 
@@ -81,6 +82,24 @@ def test_a_copy_is_shown_until_it_has_ended(copies: BackgroundCopies, work: Work
     work.end("a")
     wait_for(lambda: copies.look(SERVER, "a") is None)
     assert work.running == []
+
+
+def test_the_last_measured_copy_of_each_project_is_known(copies: BackgroundCopies) -> None:
+    """A copy that an earlier operator process began is not measured."""
+
+    def copy(project: str, database: str, result: MeasuredCopy | None) -> None:
+        copies.begin(SERVER, project, database, 1, lambda: result)
+        wait_for(lambda: copies.look(SERVER, database) is None)
+
+    first, second = (MeasuredCopy(method=method, bytes=1, seconds=1) for method in tuple(CloneMethod)[:2])
+    assert copies.read_measured(SERVER, "p") is None
+    copy("p", "a", first)
+    copy("other", "b", second)
+    copy("p", "c", None)
+    assert (copies.read_measured(SERVER, "p"), copies.read_measured(SERVER, "other")) == (first, second)
+    copy("p", "d", second)
+    assert copies.read_measured(SERVER, "p") == second
+    assert copies.read_measured("other:5432", "p") is None
 
 
 def test_one_project_leaves_room_for_the_others(copies: BackgroundCopies, work: Work) -> None:

@@ -21,6 +21,7 @@ from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavai
 from pgimport.model.names import replaced_names, short_hash
 from pgimport.model.observations import ObservedContent
 from pgimport.model.owner_comment import DatabasePhase, ImportedContent, OwnerComment, format_owner_comment
+from pgimport.model.project_status import CloneMethod
 from pgimport.model.reasons import Reason
 from pgimport.model.result import DatabaseSetting
 from pgimport.server import preview_copy
@@ -750,9 +751,17 @@ def test_two_previews_that_copy_each_other_do_not_wait_for_ever(scenario: Previe
 
 
 def test_a_large_source_is_copied_by_its_files(golden: PreviewScenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = ensure_copy(golden.access, _plan(golden))
     monkeypatch.setattr(preview_copy, "FILE_COPY_FROM_BYTES", 0)
     plan = _plan(golden)
-    ensure_copy(golden.access, plan)
+    large = ensure_copy(golden.access, plan)
+    assert small is not None
+    assert large is not None
+    files = CloneMethod.CLONE if golden.server.major >= 18 else CloneMethod.FILE_COPY
+    assert (small.method, large.method) == (CloneMethod.WAL_LOG, files)
+    assert small.bytes > 0
+    assert small.seconds > 0
+    assert ensure_copy(golden.access, plan) is None  # complete: nothing is measured
     assert _list_tables(golden, plan) == ["new"]
     log = golden.server.log.read_text(errors="replace") if golden.server.log else ""
     assert f'CREATE DATABASE "{plan.preview.database}"' in log
@@ -784,7 +793,9 @@ def test_files_are_copied_if_the_file_system_cannot_clone_them(
         return connection
 
     plan = _plan(golden)
-    ensure_copy(golden.access, plan, connect=connect_to_old_files)
+    copy = ensure_copy(golden.access, plan, connect=connect_to_old_files)
+    assert copy is not None
+    assert copy.method is CloneMethod.FILE_COPY
     assert len(refused) == 1
     assert _list_tables(golden, plan) == ["new"]
     log = golden.server.log.read_text(errors="replace") if golden.server.log else ""

@@ -27,6 +27,7 @@ from pgimport.model.observations import (
 from pgimport.model.policy import Policy
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, ObjectMeta, PreviewObject, ProjectObject, ScheduleObject
 from pgimport.model.result import (
@@ -49,7 +50,6 @@ from pgimport.model.status import (
     PreviewState,
     PreviewStatus,
     Progress,
-    ProjectStatus,
     Shadow,
 )
 

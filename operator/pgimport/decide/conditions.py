@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import MEANINGS, Reason, RetryClassification
 from pgimport.model.schedule_status import ScheduleStatus
 from pgimport.model.status import (
@@ -16,7 +17,6 @@ from pgimport.model.status import (
     ConditionStatus,
     ImportStatus,
     PreviewStatus,
-    ProjectStatus,
 )
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"

@@ -7,11 +7,12 @@ from typing import Generic, TypeVar
 from pgimport.decide.conditions import ConditionSet, with_conditions
 from pgimport.decide.wake_targets import WakeTarget
 from pgimport.model.observations import ApiServerEndpoint, OrphanedJob
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportOwner
 from pgimport.model.result import SourceInfo
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.status import ImportStatus, PreviewStatus
 
 StatusT = TypeVar("StatusT", ImportStatus, PreviewStatus, ProjectStatus, ScheduleStatus)
 IMMEDIATELY = timedelta(0)

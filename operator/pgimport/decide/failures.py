@@ -33,6 +33,7 @@ from pgimport.decide.projects import decide_project
 from pgimport.decide.timeouts import find_deadline, find_pending_overdue, find_swap_overdue
 from pgimport.decide.wake_targets import wake_after_import
 from pgimport.model.policy import Policy
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Failure
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ScheduleObject
 from pgimport.model.schedule_status import ScheduleStatus
@@ -42,7 +43,6 @@ from pgimport.model.status import (
     ImportStatus,
     PreviewState,
     PreviewStatus,
-    ProjectStatus,
 )
 
 # An import that the operator cannot observe ends this long after its deadline: its copy may be verified already.

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pgimport.model.observations import (
     ApiServerEndpoint,
+    MeasuredCopy,
     ObservedContent,
     ObservedCopy,
     ObservedJob,
@@ -91,6 +92,7 @@ class ObservedProject:
     previews: int = 0
     imports: int = 0
     import_owners: tuple[ImportOwner, ...] = ()  # the imports of this Project, including those that ended
+    last_copy: MeasuredCopy | None = None  # the last copy of a preview that this operator process made
     clone_imports: frozenset[str] = frozenset()  # names in status.cloneImport of the namespace's previews
     previews_without_database: tuple[str, ...] = ()  # ready ones, whose database the list of marks lacks
     previews_without_secret: tuple[str, ...] = ()  # ready ones; a check reads only some connection Secrets

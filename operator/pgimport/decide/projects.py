@@ -23,11 +23,12 @@ from pgimport.decide.import_history import find_old_imports
 from pgimport.decide.observed_objects import ObservedProject
 from pgimport.decide.wake_targets import wake_after_project
 from pgimport.model.names import FINALIZER_PROJECT, PREVIEWS
-from pgimport.model.observations import ObservedServer, Unreachable
+from pgimport.model.observations import MeasuredCopy, ObservedServer, Unreachable
 from pgimport.model.policy import Policy
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import MEANINGS, Reason
 from pgimport.model.resources import ResourceKey
-from pgimport.model.status import ConditionStatus, ProjectStatus
+from pgimport.model.status import ConditionStatus
 
 # How often the operator checks a ready server and sweeps orphans.
 CHECK_INTERVAL = timedelta(seconds=60)
@@ -151,7 +152,7 @@ def _show_ready(
         held = TypedCondition(CLEANED_UP, ConditionStatus.FALSE, Reason.ROLE_IN_USE, _describe_held_roles(observed))
         conditions = conditions.add(held)
     shown = {"ready": True, "target_version": server.version, "warnings": warnings}
-    status = status.model_copy(update=shown)
+    status = status.model_copy(update=shown | _describe_last_copy(observed.last_copy))
     missing = observed.previews_without_database
     observe: tuple[Action, ...] = (ObserveDatabases(missing),) if missing else ()
     limits, history = _build_limits(observed), _build_history(observed, now)
@@ -159,6 +160,13 @@ def _show_ready(
     actions = (*_prepare_namespace(observed, policy), *observe, *limits, *history, *_build_sweep(observed))
     decision = build_decision(status, conditions, now, CHECK_INTERVAL, actions)
     return replace(decision, wake=_find_damaged_previews(observed))
+
+
+def _describe_last_copy(copy: MeasuredCopy | None) -> dict[str, object]:
+    """Returns the fields that show it. After a restart of the operator, they keep their values until the next copy."""
+    if copy is None:
+        return {}
+    return {"clone_method": copy.method, "clone_bytes_per_second": round(copy.bytes / max(copy.seconds, 0.001))}
 
 
 def _find_damaged_previews(observed: ObservedProject) -> tuple[ResourceKey, ...]:

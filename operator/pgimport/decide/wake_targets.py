@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from pgimport.decide.conditions import ready_reason
 from pgimport.model.names import IMPORTS, LABEL_SCHEDULE, PREVIEWS, PROJECTS, SCHEDULES
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
-from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.resources import (
     ImportObject,
     ImportOwner,
@@ -28,7 +29,7 @@ from pgimport.model.resources import (
 )
 from pgimport.model.schedule_spec import ScheduleSpec
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import TERMINAL_STATES, ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.status import TERMINAL_STATES, ImportStatus, PreviewStatus
 from pgimport.model.visible_text import show_controls_of_json
 
 SpecT = TypeVar("SpecT", bound=StrictModel)

@@ -6,6 +6,7 @@ The packages `kubernetes_client` and `server` build them; `decide` reads them.
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pgimport.model.project_status import CloneMethod
 from pgimport.model.reasons import Failure
 from pgimport.model.result import WorkerResult
 
@@ -150,6 +151,15 @@ class ObservedCopy:
     started: bool = True  # False: it waits until other copies have ended
     failure: Failure | None = None  # None: it waits or runs. Otherwise it begins again after a pause.
     refused: bool = False  # the failure would be the same in a new attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredCopy:
+    """How a server made a copy, and how long its CREATE DATABASE took."""
+
+    method: CloneMethod
+    bytes: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,10 @@ from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import connection_secret_name, owner_role_name, preview_database_name
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.schedule_spec import ScheduleSpec
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.status import ImportStatus, PreviewStatus
 
 
 @dataclass(frozen=True, slots=True)

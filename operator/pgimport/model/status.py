@@ -1,4 +1,4 @@
-"""Defines the `status` of imports, previews and Projects. The operator writes it, so it is parsed leniently."""
+"""Defines the `status` of imports and previews. The operator writes it, so it is parsed leniently."""
 
 from enum import StrEnum
 
@@ -356,37 +356,4 @@ class PreviewStatus(LenientModel):
     )
     conditions: list[Condition] = Field(
         default=[], description="The conditions of the preview: Ready, Reconciling and Stalled."
-    )
-
-
-class ProjectStatus(LenientModel):
-    """Shows whether the Project's server can take imports."""
-
-    ready: bool | None = Field(
-        default=None,
-        description="The value is true if the server can be reached and its admin has the required rights.",
-    )
-    in_use: bool | None = Field(
-        default=None,
-        description="The value is true while the server has, or may have, databases or roles of this Project. Then"
-        " spec.server.host, port and clusterID cannot change.",
-    )
-    unused_since: Time | None = Field(
-        default=None,
-        description="The time at which the operator found nothing of the Project on the server. It looks once more"
-        " before inUse becomes false.",
-    )
-    target_version: str | None = Field(default=None, description="The PostgreSQL version of the Project's server.")
-    warnings: list[str] = Field(
-        default=[],
-        description="A list of what the platform's admin should change at the server, for example a database of"
-        " spec.server.templates that does not exist. Imports run nevertheless.",
-    )
-    updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
-    observed_generation: int | None = Field(
-        default=None, description="The metadata.generation for which the operator wrote this status."
-    )
-    conditions: list[Condition] = Field(
-        default=[],
-        description="The conditions of the Project: Ready, Reconciling, Stalled and CleanedUp.",
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pgimport.model.errors import Conflict, Refused, ServerUnavailable
-from pgimport.model.observations import ObservedCopy
+from pgimport.model.observations import MeasuredCopy, ObservedCopy
 from pgimport.model.reasons import Failure, Reason
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _Key = tuple[str, str]  # server and database
 class _Copy:
     project: str
     number: int
-    work: Callable[[], object] = field(repr=False)
+    work: Callable[[], MeasuredCopy | None] = field(repr=False)
     failures: int = 0
     started: bool = False
     failure: Failure | None = None
@@ -44,9 +44,12 @@ class BackgroundCopies:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._copies: dict[_Key, _Copy] = {}
+        self._measured: dict[tuple[str, str], MeasuredCopy] = {}  # the last copy by server and Project
         self._lock = threading.Lock()
 
-    def begin(self, server: str, project: str, database: str, number: int, work: Callable[[], object]) -> None:
+    def begin(
+        self, server: str, project: str, database: str, number: int, work: Callable[[], MeasuredCopy | None]
+    ) -> None:
         """Begins a copy as soon as the limits allow it, unless a copy into this database waits, runs or pauses."""
         with self._lock:
             known = self._copies.get((server, database))
@@ -68,6 +71,11 @@ class BackgroundCopies:
             return ObservedCopy(
                 number=known.number, started=known.started, failure=known.failure, refused=known.refused
             )
+
+    def read_measured(self, server: str, project: str) -> MeasuredCopy | None:
+        """Returns the last copy of a Project that this process made and measured."""
+        with self._lock:
+            return self._measured.get((server, project))
 
     def cancel(self, server: str, database: str) -> threading.Event | None:
         """Forgets a copy that waits or has failed. Returns the event that is set when a running one has ended.
@@ -95,9 +103,9 @@ class BackgroundCopies:
                 threading.Thread(target=self._run, args=(key, copy), name=f"copy-{key[1]}", daemon=True).start()
 
     def _run(self, key: _Key, copy: _Copy) -> None:
-        failure, refused = None, False
+        failure, refused, measured = None, False, None
         try:
-            copy.work()
+            measured = copy.work()
         except Refused as error:
             failure, refused = error.failure, True
         except ServerUnavailable as error:
@@ -108,6 +116,8 @@ class BackgroundCopies:
             logger.exception("the copy into database %s failed", key[1])
             failure = Failure(Reason.REPEATED_ERROR, f"the copy failed: {type(error).__name__}")
         with self._lock:
+            if measured is not None:
+                self._measured[key[0], copy.project] = measured
             if failure is None:
                 del self._copies[key]
             else:

@@ -60,6 +60,7 @@ def observe_project(context: ReconcileContext, key: ResourceKey, now: datetime) 
         previews=len(previews),
         imports=len(imports),
         import_owners=tuple(imports),
+        last_copy=context.copies.read_measured(spec.server.address, project.meta.uid),
         clone_imports=_list_clone_imports(context, spec.namespace),
         previews_without_database=_find_previews_without_database(previews, marked_objects),
         previews_without_secret=_find_previews_without_secret(context, project, previews, now) if readable else (),

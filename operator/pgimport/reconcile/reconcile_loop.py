@@ -49,10 +49,11 @@ from pgimport.manifest.events import build_event
 from pgimport.model.errors import Conflict, NotFound, PgimportError, Refused, ServerUnavailable, Unavailable
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.policy import Policy
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey, ScheduleObject
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import ImportState, ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
 from pgimport.model.visible_text import show_controls_of_model
 from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.act_on_previews import act_on_preview

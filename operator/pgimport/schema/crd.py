@@ -22,9 +22,10 @@ from pgimport.model.cel_rules import (
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
+from pgimport.model.project_status import ProjectStatus
 from pgimport.model.schedule_spec import ScheduleSpec
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import FULLY_IMPORTED, ImportStatus, PreviewStatus, ProjectStatus
+from pgimport.model.status import FULLY_IMPORTED, ImportStatus, PreviewStatus
 from pgimport.schema.structural_schema import Schema, build_schema
 
 Rules = list[dict[str, str]]

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import islice
 
 import psycopg
@@ -21,6 +20,7 @@ from psycopg import sql
 
 from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
 from pgimport.model.names import short_hash
+from pgimport.model.observations import MeasuredCopy
 from pgimport.model.owner_comment import (
     DatabasePhase,
     ImportedContent,
@@ -28,6 +28,7 @@ from pgimport.model.owner_comment import (
     parse_owner_comment,
     parse_shadow_record,
 )
+from pgimport.model.project_status import CloneMethod
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.carry_over import read_stored_settings, write_properties
 from pgimport.server.connection import Connect, Connection, connect, ensure_synchronous_commit, read_query, session
@@ -56,14 +57,6 @@ DISCONNECT_SECONDS = 6.0
 DISCONNECT_INTERVAL = 0.1
 
 
-class Strategy(StrEnum):
-    """How the server copies a database."""
-
-    WAL_LOG = "walLog"
-    FILE_COPY = "fileCopy"
-    CLONE = "clone"  # FILE_COPY with file_copy_method = clone
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyPlan:
     """The source of a copy, and the database to create."""
@@ -78,14 +71,14 @@ class CopyPlan:
     timeout_seconds: float = field(default=6 * 3600.0)  # of CREATE DATABASE
 
 
-def ensure_copy(access: Access, plan: CopyPlan, *, connect: Connect = connect) -> None:
+def ensure_copy(access: Access, plan: CopyPlan, *, connect: Connect = connect) -> MeasuredCopy | None:
     """Copies the source, or completes this copy if an earlier call did not; does nothing if it is complete.
 
     Drops an older copy as soon as the source is known to be usable. May take hours. Raises Refused if the server or a
     limit does not allow the copy, Conflict if a newer copy exists, and ServerUnavailable if the source is in use, not
-    complete, or without data.
+    complete, or without data. Returns None if an earlier call ran CREATE DATABASE.
     """
-    preview = plan.preview
+    preview, measured = plan.preview, None
     with session(access, connect=connect) as connection:
         _wait_for_earlier_session(connection, plan)
         connection.execute(
@@ -102,15 +95,16 @@ def ensure_copy(access: Access, plan: CopyPlan, *, connect: Connect = connect) -
         copied = number == plan.number and database is not None and not database.invalid
         if owner is not None and copied and phase is DatabasePhase.READY:
             finish_preview(connection, preview, parse_shadow_record(owner.comment))  # the password may be a new one
-            return
+            return None
         if not copied or phase is not DatabasePhase.CREATING:
             # Until CREATE DATABASE has ended, nobody may drop, empty or replace the source.
             with share_database_name(connection, plan.source):
                 record = _read_source(connection, plan)
                 _require_copyable(connection, plan)
                 drop_with_role(connection, access, preview.database, preview.role, connect)
-                _copy_database(connection, access, plan, record, connect)
+                measured = _copy_database(connection, access, plan, record, connect)
         _complete(connection, access, plan, connect)
+    return measured
 
 
 def end_copy(access: Access, database: str, *, connect: Connect = connect) -> None:
@@ -174,7 +168,7 @@ def _read_source(connection: Connection, plan: CopyPlan) -> ShadowRecord:
 
 def _copy_database(
     connection: Connection, access: Access, plan: CopyPlan, source: ShadowRecord, connect: Connect
-) -> None:
+) -> MeasuredCopy:
     """Creates the owner role and the database, which accepts no connections yet."""
     preview = plan.preview
     imported = (source.imported or ImportedContent()).model_copy(update={"copy_number": plan.number})
@@ -182,13 +176,14 @@ def _copy_database(
     mark = preview.mark.model_copy(update={"phase": DatabasePhase.CREATING})
     create_role(connection, preview.role, preview.password, mark, record)
     size = _read_size(connection, plan.source)
-    strategy, started = _choose_strategy(connection, size), time.monotonic()
+    method, started = _choose_method(connection, size), time.monotonic()
     connection.execute(f"SET statement_timeout = '{int(plan.timeout_seconds)}s'".encode())
     with _disconnecting(access, plan, connect):
-        _create_database(connection, plan, strategy)
+        method = _create_database(connection, plan, method)
     connection.execute("RESET statement_timeout")
     seconds = time.monotonic() - started
-    _log.info("copied %d bytes to database %s by %s in %.1f s", size, preview.database, strategy.value, seconds)
+    _log.info("copied %d bytes to database %s by %s in %.1f s", size, preview.database, method.value, seconds)
+    return MeasuredCopy(method=method, bytes=size, seconds=seconds)
 
 
 def _require_copyable(connection: Connection, plan: CopyPlan) -> None:
@@ -217,35 +212,37 @@ def _read_size(connection: Connection, database: str) -> int:
     return int(row[0]) if row is not None and row[0] is not None else 0
 
 
-def _choose_strategy(connection: Connection, size: int) -> Strategy:
+def _choose_method(connection: Connection, size: int) -> CloneMethod:
     if size < FILE_COPY_FROM_BYTES:
-        return Strategy.WAL_LOG
+        return CloneMethod.WAL_LOG
     if connection.info.server_version < FIRST_WITH_CLONE:
-        return Strategy.FILE_COPY
+        return CloneMethod.FILE_COPY
     try:
         connection.execute("SET file_copy_method = clone")
     except postgres.InvalidParameterValue:  # the server was built for a system that cannot clone files
-        return Strategy.FILE_COPY
-    return Strategy.CLONE
+        return CloneMethod.FILE_COPY
+    return CloneMethod.CLONE
 
 
-def _create_database(connection: Connection, plan: CopyPlan, strategy: Strategy) -> None:
-    """Runs CREATE DATABASE. If the file system refuses to clone files, it copies them."""
+def _create_database(connection: Connection, plan: CopyPlan, method: CloneMethod) -> CloneMethod:
+    """Runs CREATE DATABASE. If the file system refuses to clone files, copies them. Returns the method that worked."""
     preview = plan.preview
     statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY {} ALLOW_CONNECTIONS false").format(
         sql.Identifier(preview.database),
         sql.Identifier(preview.role),
         sql.Identifier(plan.source),
-        sql.SQL("WAL_LOG" if strategy is Strategy.WAL_LOG else "FILE_COPY"),
+        sql.SQL("WAL_LOG" if method is CloneMethod.WAL_LOG else "FILE_COPY"),
     )
     try:
         connection.execute(statement)
     except postgres.InternalError_:  # "could not clone file": PostgreSQL has no SQLSTATE for the file system's error
-        if strategy is not Strategy.CLONE:
+        if method is not CloneMethod.CLONE:
             raise
         _log.warning("the server cannot clone the files of database %s, so it copies them", plan.source)
         connection.execute("SET file_copy_method = copy")
         connection.execute(statement)
+        return CloneMethod.FILE_COPY
+    return method
 
 
 @contextmanager
