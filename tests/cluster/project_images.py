@@ -19,8 +19,10 @@ OPERATOR = REPOSITORY / "operator"
 DEMO = REPOSITORY / "tests" / "demo"
 POSTGRES = SOURCES / "images" / "postgres"
 
-# The majors of target servers: the worker's image has its target's clients. The trial server is of the first one.
-MAJOR, *_ = MAJORS = ("17", "18")
+# The majors of target servers: the worker's image has its target's clients.
+MAJORS = ("17", "18")
+MAJOR = "18"  # of the trial server
+SOURCE_MAJOR = "17"  # of the source of the demo and of the tests
 
 # Majors whose clients the worker's Dockerfile takes from an image each.
 _CLIENTS = ("15", "16", "17", "18")
@@ -112,11 +114,12 @@ def ensure_images(provider: Provider) -> Images:
     bases = provider.base_arguments()
     servers = {major: build_postgres(major, provider.server_base(major)) for major in MAJORS}
     references = {major: _ensure(provider, server) for major, server in servers.items()}
+    demo_source = _demo(provider, servers[SOURCE_MAJOR])
     images = Images(
         postgres=references[MAJOR],
         operator=_ensure_of_operator(provider, build_operator(bases)),
         workers={major: _ensure_of_operator(provider, build_worker(major, bases, references)) for major in MAJORS},
-        demo_source=_ensure(provider, _demo(provider, servers[MAJOR])) if (DEMO / "Dockerfile").exists() else None,
+        demo_source=_ensure(provider, demo_source) if (DEMO / "Dockerfile").exists() else None,
     )
     if images.demo_source is None:
         print_progress("tests/demo/Dockerfile is not there: the demo's source image is left out")

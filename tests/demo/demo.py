@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.cluster.errors import ClusterError
 from tests.cluster.instance import REPOSITORY, this_instance
-from tests.cluster.project_images import MAJOR, Images, ensure_images
+from tests.cluster.project_images import MAJOR, SOURCE_MAJOR, Images, ensure_images
 from tests.cluster.provider_choice import choose_provider
 from tests.demo import database
 from tests.demo.screen import (
@@ -144,7 +144,7 @@ def _clear() -> None:
 
 
 def start_the_source(image: str) -> tuple[str, dict[str, str]]:
-    tell_step(f"A source: PostgreSQL 17 with Debian's own package index, in namespace {database.NAMESPACE}")
+    tell_step(f"A source: PostgreSQL {SOURCE_MAJOR} with Debian's own package index, in namespace {database.NAMESPACE}")
     url = database.start_source(image)
     facts = database.source_facts()
     tell_good(

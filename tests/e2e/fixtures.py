@@ -18,7 +18,7 @@ from typing import IO
 
 import pytest
 from tests.cluster.instance import this_instance
-from tests.cluster.project_images import server_image
+from tests.cluster.project_images import SOURCE_MAJOR, server_image
 from tests.cluster.provider_choice import choose_provider
 from tests.e2e.postgres_pods import DATABASES, Postgres, Source, secret_manifest, start_source
 from tests.e2e.tenant import Tenant, make_tenant, operator_pods, read_secret, remove_tenant
@@ -28,7 +28,6 @@ from tests.support import kubectl
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 TEST_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or secrets.token_hex(8)
 RUN_LABEL = "pgimport-tests/run"
-NEWER_MAJOR = "18"
 # An empty database takes about 8 MB, the one called `large` about 30.
 SMALL_LIMIT = 15 * 1024 * 1024
 
@@ -140,8 +139,7 @@ def source(cluster: None) -> Iterator[Source]:
                 _remove_tenants(tenants)
             # With all characters that a URL, a password file or SQL may misread.
             password = f"{secrets.token_hex(12)} @:/\\'\"%?#ü"
-            image = server_image(choose_provider(this_instance()), NEWER_MAJOR)
-            start_source(SOURCE_NAMESPACE, password, newer_image=image)
+            start_source(SOURCE_NAMESPACE, password, server_image(choose_provider(this_instance()), SOURCE_MAJOR))
             kubectl.create(secret_manifest(SOURCE_NAMESPACE, SOURCE_SECRET, {"password": password}))
             kubectl.merge_patch("namespace", SOURCE_NAMESPACE, None, {"metadata": {"labels": {RUN_LABEL: TEST_RUN}}})
     password = read_secret(SOURCE_NAMESPACE, SOURCE_SECRET)["password"]

@@ -105,7 +105,7 @@ def login(source: "Source", connection: Mapping[str, str], text: str) -> list[li
 
 @dataclass(frozen=True)
 class Source:
-    """A PostgreSQL 17 to import from, with a second server of a newer major beside it."""
+    """A server to import from."""
 
     server: Postgres
     password: str = field(repr=False)
@@ -113,10 +113,6 @@ class Source:
     @property
     def host(self) -> str:
         return f"source.{self.server.namespace}.svc.cluster.local"
-
-    @property
-    def newer_host(self) -> str:
-        return f"newer.{self.server.namespace}.svc.cluster.local"
 
     def url(self, dbname: str, *, host: str = "", user: str = EXPORTER, password: str | None = None) -> str:
         secret = quote(self.password if password is None else password, safe="")
@@ -192,23 +188,16 @@ def _server_manifests(namespace: str, name: str, image: str, script: str, memory
     ]
 
 
-def start_source(
-    namespace: str, password: str, databases: tuple[str, ...] = DATABASES, newer_image: str = ""
-) -> Source:
+def start_source(namespace: str, password: str, image: str = "", databases: tuple[str, ...] = DATABASES) -> Source:
     """Creates a namespace with a source server and its databases. Deleting the namespace removes all of it.
 
-    `newer_image`: the image of a second server, of a newer major version, without databases.
+    `image`: the image of the server, or else that of the chart's own server.
     """
-    manifests = _server_manifests(namespace, "source", postgres_image(), _START)
-    if newer_image:
-        manifests += _server_manifests(namespace, "newer", newer_image, _START)
+    manifests = _server_manifests(namespace, "source", image or postgres_image(), _START)
     kubectl.apply(namespace_manifest(namespace), *manifests)
     source = Source(Postgres(namespace, "source"), password)
     kubectl.wait_for_pod(namespace, "source", START_SECONDS)
     _fill(source, databases)
-    if newer_image:
-        kubectl.wait_for_pod(namespace, "newer", START_SECONDS)
-        Postgres(namespace, "newer").execute(f"CREATE ROLE {EXPORTER} LOGIN PASSWORD {quoted(password)}")
     return source
 
 

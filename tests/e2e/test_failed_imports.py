@@ -47,7 +47,6 @@ CASES = {
     "unknown-host": Case(Reason.SOURCE_UNREACHABLE, ("nowhere.e2e-source",), max_attempts=2, hint=NAME_HINT),
     "closed-port": Case(Reason.SOURCE_UNREACHABLE, ("5433",), max_attempts=1),
     "wrong-database": Case(Reason.SOURCE_DATABASE_NOT_FOUND, ("absent",)),
-    "newer-source": Case(Reason.SOURCE_NEWER_THAN_TARGET, ("18", "17")),
     "extension": Case(Reason.EXTENSION_NOT_ALLOWED, ("tablefunc",)),
     "too-large": Case(
         Reason.SOURCE_TOO_LARGE, ("the Project allows",), small=True, hint="Ask the platform's admin to raise"
@@ -67,7 +66,6 @@ def _urls(source: Source) -> dict[str, str]:
         "unknown-host": source.url("small", host=f"nowhere.{source.server.namespace}.svc.cluster.local"),
         "closed-port": source.url("small").replace(":5432/", ":5433/"),
         "wrong-database": source.url("absent"),
-        "newer-source": source.url("postgres", host=source.newer_host),
         "extension": source.url("withext"),
         "too-large": source.url("large"),
         "no-url": "the database of the shop",

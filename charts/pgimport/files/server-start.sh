@@ -13,13 +13,26 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         --encoding=UTF8 --locale=C.UTF-8 --data-checksums
     mv "$PGDATA.new" "$PGDATA"
 fi
+# An upgrade of the chart may bring an image with another major version.
+major=$(cat "$PGDATA/PG_VERSION")
+program=$(postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+if [ "$program" != "$major" ]; then
+    echo "The data is of PostgreSQL $major, and the image has PostgreSQL $program." >&2
+    echo "Set embeddedServer.image to an image with PostgreSQL $major, such as postgres:$major-trixie." >&2
+    exit 1
+fi
 # fsGroup gives the group rights to the folder, and PostgreSQL refuses a folder that others may read.
 chmod 0700 "$PGDATA"
 
 set -- -c hba_file=/etc/pgimport/pg_hba.conf -c unix_socket_directories=/run/postgresql
 # Tenants cannot take the last connections from the operator. PostgreSQL 15 has no such setting.
-if [ "$(cat "$PGDATA/PG_VERSION")" -ge 16 ]; then
+if [ "$major" -ge 16 ]; then
     set -- "$@" -c reserved_connections=10
+fi
+# CREATE DATABASE … STRATEGY FILE_COPY then lets the file system clone the files. If it cannot, PostgreSQL copies them.
+# The operator also sets it for each copy, so servers without this setting clone, too.
+if [ "$major" -ge 18 ]; then
+    set -- "$@" -c file_copy_method=clone
 fi
 
 # Without listen_addresses, nobody can connect from outside before the admin has its password.
