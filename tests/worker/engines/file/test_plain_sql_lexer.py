@@ -15,6 +15,7 @@ from pgimport.worker.engines.file.plain_sql_lexer import (
     PlainSqlLexer,
     PsqlCommand,
     SqlStatement,
+    find_copy_options,
 )
 from pgimport.worker.engines.file.statement_rules import RestoreTime, TargetFacts, judge_statement
 from pgimport.worker.engines.file.statement_subject import parse_subject
@@ -26,6 +27,12 @@ STATEMENTS = [
     b"SELECT 'a;b', E'c\\';d', \"e;\"\"f\", $$g;h$$, $x$i;$$;j$x$, 'k''l;';",
     b"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $_$SELECT 1; -- ' $_$;",
     b"CREATE FUNCTION g() RETURNS int\n    LANGUAGE sql\n    BEGIN ATOMIC\n SELECT 1;\n SELECT 2;\nEND;",
+    b"create or  replace /* x */ function g() returns int language sql\nbegin atomic select case a when 1 then 2 end;"
+    b" select 2; end;",
+    b"CREATE PROCEDURE p() LANGUAGE sql BEGIN  ATOMIC INSERT INTO t VALUES (1); END;",
+    b"create function f() returns int return 1;",
+    b"create rule r as on insert to t do also (insert into u values (1); insert into v values (')'););",
+    b'CREATE TABLE t ("end;" int, begin int);',
     b"INSERT INTO t VALUES ('--', '/*', E'\\\\');",
     b"SELECT a$1, b$$c$$ /* ; /* ; */ ; */ -- ; '\n;",
     b"SELECT U&'d\\0061t', N'x;', B'1', X'F', e'\\'';",
@@ -73,6 +80,24 @@ def test_a_statement_ends_at_its_own_semicolon(statement: bytes) -> None:
 
 
 COPY = b"COPY public.t (a, b) FROM stdin;\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "options"),
+    [
+        ("COPY t (a, b) FROM stdin;", []),
+        ("copy t from STDIN csv header delimiter '|';", ["csv", "header", "delimiter", "|"]),
+        ("COPY t FROM STDIN (FORMAT 'CSV') WHERE b;", ["(", "format", "csv", ")", "where", "b"]),
+        ("COPY t FROM '/tmp/stdin';", None),
+        ("COPY (SELECT * FROM stdin) TO stdout;", None),
+        ("COPY stdin (a) FROM PROGRAM 'stdin';", None),
+    ],
+)  # fmt: skip
+def test_rows_follow_a_copy_from_standard_input(statement: str, options: list[str] | None) -> None:
+    assert find_copy_options(statement) == options
+    if options is not None:
+        items = lex(statement.encode() + b"\n1,2\n\\.\n" + END)
+        assert join_rows(items) == [statement.encode(), b"1,2\n\\.\n"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.worker.engines.file.archive_bytes import build_plain_dump
 
 from pgimport.model.result import WorkerResult
 from pgimport.worker.engines.file.tablespaces import remove_tablespaces
+from pgimport.worker.verify.restored_file import FileRows, Name, plan_file_counts
 
 ServeDump = Callable[[bytes], None]
 
@@ -108,3 +109,55 @@ def test_a_timeout_in_the_file_ends_no_statement(comparison: Comparison) -> None
     result, differences = comparison.run(statements.format(timeouts), for_psql=statements.format(""))
     assert differences == []
     assert list_skipped(result) == ""
+
+
+def test_rows_of_each_form_of_copy_arrive(comparison: Comparison) -> None:
+    statements = """
+    create table public.t (id int, note text);
+    COPY public.t (id, note) FROM stdin WITH (FORMAT csv);
+1,"a ""x"", b"
+2,"two
+lines"
+\\.
+    copy public.t from STDIN CSV HEADER DELIMITER ';' NULL 'nothing';
+id;note
+3;nothing
+\\.
+    COPY public.t FROM stdin WITH DELIMITER '|' NULL '';
+4|
+\\.
+    COPY public.t (id, note) FROM STDIN WHERE id < 6;
+5	a
+6	b
+\\.
+    create table public.u (id int);
+    copy public.u from stdin;
+1
+\\.
+    create function public.f(a int) returns int language sql begin atomic select 1; select 2; end;
+    """
+    result, differences = comparison.run(statements)
+    assert differences == []
+    assert result.verification is not None
+    assert (result.verification.tables, result.verification.rows) == (1, 1)
+    assert any(text.startswith("rows of 1 table (public.t)") for text in result.verification.not_compared)
+
+
+ROOT, LEAF, OTHER = ("s", "root"), ("s", "leaf"), ("s", "other")
+
+
+@pytest.mark.parametrize(
+    ("counts", "uncounted", "expected", "unknown"),
+    [
+        ({LEAF: 1, OTHER: 2}, set(), {LEAF: 1, OTHER: 2}, []),
+        ({ROOT: 1}, set(), {ROOT: 1}, []),
+        ({ROOT: 1, LEAF: 2}, set(), {ROOT: 3}, [LEAF]),
+        ({ROOT: 1}, {LEAF}, {}, [LEAF, ROOT]),
+        ({LEAF: 1}, {ROOT}, {}, [LEAF, ROOT]),
+        ({LEAF: 1, OTHER: 2}, {LEAF}, {OTHER: 2}, [LEAF]),
+    ],
+)
+def test_the_file_tells_the_rows_of_tables_that_only_get_counted_ones(
+    counts: dict[Name, int], uncounted: set[Name], expected: dict[Name, int], unknown: list[Name]
+) -> None:
+    assert plan_file_counts(FileRows(counts, uncounted), {LEAF: {ROOT}}) == (expected, unknown)

@@ -102,4 +102,4 @@ def add_row_counts(
             table = find_copy_target(statement) or (entry.schema, entry.tag)
             content.row_counts[table] += row_counts[entry.dump_id]
         elif entry.has_rows or entry.file:
-            content.uncounted_tables.add(f"{entry.schema}.{entry.tag}")
+            content.uncounted_tables.add((entry.schema, entry.tag))

@@ -8,7 +8,7 @@ from pgimport.worker.archive.partition_roots import redirect_rows
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.engines.configuration_rows import ConfigurationStaging
 from pgimport.worker.engines.file.plain_executor import PlainExecutor
-from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, SqlStatement
+from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, SqlStatement, find_copy_options
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement
 from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
 from pgimport.worker.engines.file.statement_subject import Subject
@@ -16,6 +16,8 @@ from pgimport.worker.engines.file.waiting_constraints import WaitingConstraints
 from pgimport.worker.postgres.errors import ImportStopped
 
 _HEAD = 4096  # bytes of a COPY or an INSERT in which its table's name is searched
+# Options of COPY with which a line is not always a row that the table gets.
+_OTHER_ROWS = frozenset({"csv", "header", "on_error", "where"})
 _MAX_INSERT_HEADS = 10_000  # different beginnings of INSERT statements that are remembered
 
 
@@ -29,6 +31,7 @@ class RowTarget:
     subject: Subject
     missing: str | None
     head: bytes | None = None  # what an INSERT begins with instead, because its rows go through another table
+    counted: bool = True  # whether each line of the COPY is a row that arrives
 
 
 @dataclass
@@ -56,7 +59,8 @@ class PlainRows:
         if (root := self.content.partition_roots.find_root((subject.schema, subject.tag))) is not None:
             text = redirect_rows(text, root, "COPY")
             subject = Subject(subject.kind, *(find_copy_target(text) or (subject.schema, subject.tag)))
-        self.copied = RowTarget(subject, self._probe(text, subject, statement.line))
+        is_counted = _OTHER_ROWS.isdisjoint(find_copy_options(text) or ())
+        self.copied = RowTarget(subject, self._probe(text, subject, statement.line), counted=is_counted)
         if self.copied.missing is None:
             self.executor.execute(replace(statement, text=text.encode(self.executor.codec), definition=text))
 
@@ -68,7 +72,10 @@ class PlainRows:
             self.executor.add_skipped_rows(subject, item.newlines, self.copied.missing)
             return
         self.executor.session.write(item.text, newlines=item.newlines + int(item.last))
-        self.content.row_counts[subject.schema, subject.tag] += item.newlines
+        if self.copied.counted:
+            self.content.row_counts[subject.schema, subject.tag] += item.newlines
+        else:
+            self.content.uncounted_tables.add((subject.schema, subject.tag))
 
     def take_insert(self, item: SqlStatement, default_schema: str, skipped_schemas: Collection[str]) -> None:
         """Passes on or counts the rows of an INSERT. Raises ImportStopped."""
@@ -89,7 +96,7 @@ class PlainRows:
             rows = count_inserted_rows(item.text.decode(codec, "replace"))
             self.executor.add_skipped_rows(table.subject, rows, table.missing)
             return
-        self.content.uncounted_tables.add(f"{table.subject.schema}.{table.subject.tag}")
+        self.content.uncounted_tables.add((table.subject.schema, table.subject.tag))
         statement = item.text if table.head is None else table.head + item.text[len(head) :]
         definition = statement[:512].decode(codec, "replace")
         self.executor.execute(Statement(statement, item.line, definition, table.subject))

@@ -7,7 +7,9 @@ there. It is not a security boundary. The attempt's role and psql's `\\restrict`
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
+from pgimport.worker.archive.sql_tokens import find_top_level_tokens, scan_tokens
 from pgimport.worker.archive.toc import corrupt
 from pgimport.worker.engines.file.dump_stream import DumpStream
 
@@ -28,7 +30,7 @@ _FIRST_WORDS = frozenset(
 )
 _FIRST_WORD = re.compile(rb"[A-Za-z]{1,20}(?![A-Za-z_0-9])|[(;]")
 MAX_STATEMENT = 256 * 1024 * 1024  # bytes; an INSERT of a large value, or a function, may be long
-_COPY = re.compile(rb"\s*COPY\s.*\sFROM\s+stdin;\s*\Z", re.IGNORECASE | re.DOTALL)
+_COPY = re.compile(rb"COPY\b.*\bFROM\b.*\bSTDIN\b", re.IGNORECASE | re.DOTALL)
 # Start of a comment or of quoted text, or end of a statement.
 _DELIMITER = re.compile(rb"--|/\*|['\"$;]")
 _DOLLAR_QUOTE = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
@@ -36,17 +38,9 @@ _QUOTE_ENDS = {b"'": re.compile(rb"'"), b'"': re.compile(rb'"'), b"E": re.compil
 _NEWLINE = re.compile(rb"\n")
 _BLANK = re.compile(rb"\s*")
 _COMMENT_BORDER = re.compile(rb"/\*|\*/")
-_BEGIN_ATOMIC = re.compile(rb"\n[^\S\n]*BEGIN ATOMIC[^\S\n]*\n")
-_FUNCTION_HEAD = 65536  # bytes at the beginning of a function in which the lexer searches BEGIN ATOMIC
-_RULE = re.compile(rb"CREATE (?:OR REPLACE )?RULE ")
-_MAY_CONTAIN_SEMICOLONS = (
-    b"CREATE FUNCTION ",
-    b"CREATE OR REPLACE FUNCTION ",
-    b"CREATE PROCEDURE ",
-    b"CREATE OR REPLACE PROCEDURE ",
-    b"CREATE RULE ",
-    b"CREATE OR REPLACE RULE ",
-)
+_BLANKS = rb"(?:\s|--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)+"
+_ROUTINE = re.compile(b"(?:CREATE|CREATE%bOR%bREPLACE)%b(?:FUNCTION|PROCEDURE)\\b" % (_BLANKS, _BLANKS, _BLANKS), re.I)
+_WORD_OR_PARENTHESIS = re.compile(rb"[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*|[()]")
 _MAX_COMMENTS = 65536  # bytes of the comments before a statement that are kept, the last ones
 _MAX_FIRST_COMMENTS = 1000  # lines
 _ROWS_END = b"\\.\n"  # last line of a COPY
@@ -109,7 +103,7 @@ class PlainSqlLexer:
             statement = self._take_statement()
             self._note_completeness(statement)
             yield SqlStatement(statement, line, comments)
-            if _COPY.match(statement):
+            if _COPY.match(statement) and find_copy_options(statement.decode("latin-1")) is not None:
                 yield from self._read_rows(line)
         if not self.complete:
             raise corrupt(
@@ -228,7 +222,7 @@ class PlainSqlLexer:
             body.add_unquoted(self._buffer, unquoted, begin)
             match match[0]:
                 case b";":
-                    if not body.continues_after_semicolon(self._buffer, begin):
+                    if not body.is_open:
                         return self._take(at)
                 case b"--":
                     newline = self._search(_NEWLINE, at)
@@ -293,30 +287,45 @@ class PlainSqlLexer:
                 raise corrupt(f"it ends inside the rows of the COPY in line {copy_line}")
 
 
-class _StatementBody:
-    """Decides whether a semicolon is inside `BEGIN ATOMIC … END` or the parentheses of a rule.
+def find_copy_options(statement: str) -> list[str] | None:
+    """Returns the words behind `COPY … FROM STDIN`, or None if the rows do not follow the statement. Pure."""
+    tokens = list(find_top_level_tokens(scan_tokens(statement)))
+    for token, following in pairwise(tokens):
+        if token.is_("from") and following.is_("stdin"):
+            rest = (token for token in scan_tokens(statement) if token.start > following.start and not token.is_(";"))
+            return [(token.content or token.text).lower() for token in rest]
+    return None
 
-    Reads each byte outside of quotes and comments once. pg_dump writes this END at the beginning of a line.
+
+class _StatementBody:
+    """Decides as psql does whether a semicolon is inside parentheses, or inside `BEGIN ATOMIC … END` of a routine.
+
+    Reads each byte outside of quotes and comments once.
     """
 
     def __init__(self) -> None:
-        self._head = bytearray()  # the beginning of the statement, without what is quoted
-        self._open_parentheses = 0
-        self._is_atomic = False
+        self._parentheses = 0
+        self._blocks = 0  # BEGIN and CASE that are open
 
     def add_unquoted(self, buffer: bytearray, begin: int, end: int) -> None:
         """Adds text outside of quotes and comments."""
-        if not buffer.startswith(_MAY_CONTAIN_SEMICOLONS):
+        if _ROUTINE.match(buffer) is None:
+            self._parentheses += buffer.count(b"(", begin, end) - buffer.count(b")", begin, end)
             return
-        self._open_parentheses += buffer.count(b"(", begin, end) - buffer.count(b")", begin, end)
-        self._head += buffer[begin : min(end, begin + _FUNCTION_HEAD - len(self._head))]
+        for match in _WORD_OR_PARENTHESIS.finditer(buffer, begin, end):
+            match match[0].lower():
+                case b"(":
+                    self._parentheses += 1
+                case b")":
+                    self._parentheses -= 1
+                case b"begin" if self._parentheses <= 0:
+                    self._blocks += 1
+                case b"case" if self._parentheses <= 0 and self._blocks:
+                    self._blocks += 1
+                case b"end" if self._parentheses <= 0 and self._blocks:
+                    self._blocks -= 1
 
-    def continues_after_semicolon(self, buffer: bytearray, at: int) -> bool:
-        """Whether the statement goes on after the semicolon at `at`."""
-        if not self._head:
-            return False
-        if _RULE.match(buffer):
-            return self._open_parentheses > 0
-        # Without BEGIN ATOMIC, the first semicolon ends a function.
-        self._is_atomic = self._is_atomic or _BEGIN_ATOMIC.search(self._head) is not None
-        return self._is_atomic and not buffer.endswith(b"\nEND", 0, at)
+    @property
+    def is_open(self) -> bool:
+        """Whether a semicolon does not end the statement."""
+        return self._parentheses > 0 or self._blocks > 0

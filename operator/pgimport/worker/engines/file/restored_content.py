@@ -20,7 +20,9 @@ class RestoredContent:
     """What was restored from a dump file, according to the file itself."""
 
     row_counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # schema, table → rows of its COPYs
-    uncounted_tables: set[str] = field(default_factory=set)  # tables whose rows are INSERT statements
+    # Schema and name of tables that get rows by INSERT, or by a COPY with options
+    uncounted_tables: set[tuple[str, str]] = field(default_factory=set)
+    row_change: str | None = None  # statement of the file that may have changed rows after their COPY
     configuration_rows: list[ConfigurationRows] = field(default_factory=list)  # in tables of extensions
     populated_views: set[tuple[str, str]] = field(default_factory=set)  # materialised views to refresh
     plan: RestorePlan | None = None  # of an archive; plain SQL has none
