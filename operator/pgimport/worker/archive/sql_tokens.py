@@ -1,7 +1,7 @@
 """Splits SQL, as pg_dump writes it, into tokens with their positions. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _TOKEN = re.compile(
@@ -18,6 +18,21 @@ _TOKEN = re.compile(
 )
 
 _NOT_A_COLUMN = ("constraint", "check", "primary", "unique", "foreign", "exclude", "like")
+# First words of the clauses of a column or domain.
+_CLAUSES = (
+    "check",
+    "collate",
+    "compression",
+    "constraint",
+    "default",
+    "generated",
+    "not",
+    "null",
+    "primary",
+    "references",
+    "storage",
+    "unique",
+)
 _DOLLAR_QUOTE = re.compile(r"(?=(\$[A-Za-z0-9_\x80-\U0010ffff]*\$))")
 
 
@@ -117,4 +132,44 @@ def split_items(tokens: Iterable[SqlToken]) -> Iterator[list[SqlToken]]:
 
 def split_columns(tokens: Iterable[SqlToken]) -> Iterator[list[SqlToken]]:
     """Yields the tokens of each column in the definition of a table: name, type, and what follows."""
-    return (item for item in split_items(tokens) if item and not item[0].is_(*_NOT_A_COLUMN))
+    return (item for item in split_items(tokens) if item and is_column(item))
+
+
+def is_column(item: Sequence[SqlToken]) -> bool:
+    """Whether an item in the definition of a table is a column."""
+    return not item[0].is_(*_NOT_A_COLUMN)
+
+
+def split_clauses(tokens: Sequence[SqlToken]) -> Iterator[list[SqlToken]]:
+    """Yields name and type of a column or domain, then each clause, such as `CONSTRAINT c CHECK (…)`."""
+    depth, clause = 0, list[SqlToken]()
+    for index, token in enumerate(tokens):
+        depth -= token.is_(")")
+        if clause and depth == 0 and _begins_clause(clause, token, tokens[index + 1 : index + 2]):
+            yield clause
+            clause = []
+        clause.append(token)
+        depth += token.is_("(")
+    if clause:
+        yield clause
+
+
+def _begins_clause(clause: list[SqlToken], token: SqlToken, following: Sequence[SqlToken]) -> bool:
+    """Whether a token ends the clause before it. `DEFAULT NULL` and `ON DELETE SET DEFAULT` are one clause each."""
+    if not token.is_(*_CLAUSES) or (clause[0].is_("constraint") and len(clause) < 3):
+        return False
+    if token.is_("not") and following and following[0].is_("deferrable", "enforced", "valid"):
+        return False
+    return not clause[-1].is_("by", "default", "is", "not", "nulls", "set")
+
+
+def remove_comments(definition: str) -> str:
+    """Returns the text without comments: what is put behind one must not become a part of it."""
+    if "--" not in definition and "/*" not in definition:
+        return definition
+    kept, at = list[str](), 0
+    for token in scan_tokens(definition):
+        gap = definition[at : token.start]
+        kept += [" " if gap.strip() else gap, definition[token.start : token.end]]
+        at = token.end
+    return "".join(kept)

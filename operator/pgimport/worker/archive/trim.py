@@ -1,19 +1,36 @@
-"""Removes defaults and CHECK constraints from the definition of a table or a domain. Pure.
+"""Removes defaults and constraints from the definition of a table or a domain. Pure.
 
-pg_dump writes them into CREATE TABLE and CREATE DOMAIN. A part that needs a skipped object is removed, and the table is
-imported with all its rows. CHECK constraints of tables are removed and added after the rows: a CHECK may read a table
-whose rows come later, and the source's own rows may violate it.
+pg_dump writes defaults and CHECKs into CREATE TABLE and CREATE DOMAIN, and people also write foreign keys there. A part
+that needs a skipped object is removed, and the table is imported with all its rows. CHECKs of an archive's tables are
+removed and added after the rows: a CHECK may read a table whose rows come later, and the source's own rows may violate
+it.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens, split_items
+from pgimport.worker.archive.constraint_names import ConstraintNames
+from pgimport.worker.archive.sql_tokens import (
+    SqlToken,
+    is_column,
+    remove_comments,
+    scan_tokens,
+    split_clauses,
+    split_columns,
+    split_items,
+)
 from pgimport.worker.text import quote_name
 
-DEFAULT, CHECK = "DEFAULT", "CHECK CONSTRAINT"
+DEFAULT, CHECK, FOREIGN_KEY, CONSTRAINT = "DEFAULT", "CHECK CONSTRAINT", "FK CONSTRAINT", "CONSTRAINT"
 TABLE, DOMAIN = "TABLE", "DOMAIN"
-_AFTER_DEFAULT = ("collate", "constraint", "not")  # the clauses that pg_dump writes after a column's default
+# First word of a part, behind its name → its kind. Other clauses belong to the column itself.
+_KINDS = {
+    "check": CHECK,
+    "default": DEFAULT,
+    "exclude": CONSTRAINT,
+    "foreign": FOREIGN_KEY,
+    "references": FOREIGN_KEY,
+}
 # Strings within strings in which names are searched: a body that executes a text that creates a function needs 3.
 _MAX_STRING_DEPTH = 8
 
@@ -22,7 +39,7 @@ ObjectName = tuple[str, str]  # schema, name
 
 @dataclass(frozen=True, slots=True)
 class TablePart:
-    """A default, or a CHECK constraint, of a table or a domain."""
+    """A default or a constraint of a table or a domain."""
 
     kind: str
     name: str  # of the column or the constraint; empty for a domain's default
@@ -39,28 +56,40 @@ def trim_definition(kind: str, definition: str, unwanted: Callable[[TablePart], 
 
 def trim_table(definition: str, unwanted: Callable[[TablePart], bool]) -> tuple[str, list[TablePart]]:
     """Returns CREATE TABLE without the unwanted parts, and the parts that were removed."""
-    items = [item for item in split_items(scan_tokens(definition)) if item]
+    text = remove_comments(definition)
+    tokens = list(scan_tokens(text))
+    items = [item for item in split_items(tokens) if item]
+    names = ConstraintNames(_find_name(tokens), [column[0].text for column in split_columns(tokens)])
     kept: list[str] = []
     removed: list[TablePart] = []
     for item in items:
-        begin, end, part = item[0].start, item[-1].end, _find_part(item, definition)
-        if part is None or not unwanted(part):
-            kept.append(definition[begin:end])
-            continue
-        removed.append(part)
-        if part.kind == DEFAULT:
-            kept.append(definition[begin : part.tokens[0].start].rstrip() + definition[part.tokens[-1].end : end])
+        cut = [part for part in _find_parts(item, text, names) if unwanted(part)]
+        removed += cut
+        if not cut or is_column(item):
+            kept.append(_cut(text, item[0].start, item[-1].end, cut))
     if not removed:
         return definition, []
-    return definition[: items[0][0].start] + ",\n    ".join(kept) + definition[items[-1][-1].end :], removed
+    return text[: items[0][0].start] + ",\n    ".join(kept) + text[items[-1][-1].end :], removed
 
 
 def trim_domain(definition: str, unwanted: Callable[[TablePart], bool]) -> tuple[str, list[TablePart]]:
     """Returns CREATE DOMAIN without the unwanted parts, and the parts that were removed."""
-    removed = [part for part in _find_domain_parts(definition) if unwanted(part)]
-    for part in reversed(removed):
-        definition = definition[: part.tokens[0].start].rstrip() + definition[part.tokens[-1].end :]
-    return definition, removed
+    text = remove_comments(definition)
+    tokens = list(scan_tokens(text))
+    statement = tokens[:-1] if tokens and tokens[-1].is_(";") else tokens
+    names = ConstraintNames(_find_name(tokens), [])
+    parts = (_find_part(clause, "", text, names) for clause in split_clauses(statement))
+    removed = [part for part in parts if part is not None and unwanted(part)]
+    return (_cut(text, 0, len(text), removed), removed) if removed else (definition, [])
+
+
+def _cut(text: str, begin: int, end: int, parts: Iterable[TablePart]) -> str:
+    """Returns the text between two positions without the parts."""
+    kept = ""
+    for part in parts:
+        kept += text[begin : part.tokens[0].start].rstrip()
+        begin = part.tokens[-1].end
+    return kept + text[begin:end]
 
 
 def build_check_additions(name: ObjectName, parts: Iterable[TablePart]) -> str:
@@ -70,7 +99,7 @@ def build_check_additions(name: ObjectName, parts: Iterable[TablePart]) -> str:
 
 def build_addition(kind: str, name: ObjectName, part: TablePart) -> str:
     """Returns the statement that adds a part to an existing table or domain."""
-    if part.kind == CHECK:
+    if part.kind != DEFAULT:
         return f"ALTER {kind} {quote_name(*name)} ADD {part.clause};"
     if kind == DOMAIN:
         return f"ALTER DOMAIN {quote_name(*name)} SET {part.clause};"
@@ -82,50 +111,40 @@ def build_not_valid(statement: str) -> str:
     return f"{statement.rstrip().rstrip(';')} NOT VALID;"
 
 
-def _find_part(item: list[SqlToken], definition: str) -> TablePart | None:
-    if item[0].is_("constraint") and len(item) > 2:
-        if not item[2].is_("check"):
-            return None  # NOT NULL, which PostgreSQL 18 names
-        return _build_part(CHECK, item[1].text, item, definition)
-    tokens = list(_find_default(item))
-    return _build_part(DEFAULT, item[0].text, tokens, definition) if tokens else None
+def _find_parts(item: list[SqlToken], text: str, names: ConstraintNames) -> Iterator[TablePart]:
+    """Yields the parts of a column, or the table's constraint that the item is."""
+    clauses = split_clauses(item) if is_column(item) else [item]
+    column = text[item[0].start : item[0].end] if is_column(item) else ""
+    for clause in clauses:
+        if (part := _find_part(clause, column, text, names)) is not None:
+            yield part
 
 
-def _build_part(kind: str, name: str, tokens: list[SqlToken], definition: str) -> TablePart:
-    return TablePart(kind, name, tuple(tokens), definition[tokens[0].start : tokens[-1].end])
+def _find_part(clause: list[SqlToken], column: str, text: str, names: ConstraintNames) -> TablePart | None:
+    """Returns the part that a clause is, or None. `column`: as the text writes it; empty outside of a column."""
+    is_named = clause[0].is_("constraint") and len(clause) > 2
+    body = clause[2:] if is_named else clause
+    kind = None if body[0].quoted else _KINDS.get(body[0].text)
+    if kind is None or (kind == DEFAULT and is_named):
+        return None
+    words = text[body[0].start : body[-1].end]
+    if kind == DEFAULT:
+        return TablePart(kind, next(scan_tokens(column)).text if column else "", tuple(clause), words)
+    if body[0].is_("references"):
+        words = f"FOREIGN KEY ({column}) {words}"
+    name = clause[1].text if is_named else names.choose([*scan_tokens(words)])
+    written = text[clause[1].start : clause[1].end] if is_named else quote_name(name)
+    return TablePart(kind, name, tuple(clause), f"CONSTRAINT {written} {words}")
 
 
-def _find_domain_parts(definition: str) -> Iterator[TablePart]:
-    """Yields the default and the CHECK constraints of CREATE DOMAIN, in their order."""
-    begin, depth, tokens = 0, 0, list(scan_tokens(definition))
-    for index, token in enumerate([*tokens, None]):
-        depth -= token is not None and token.is_(")")
-        ends = token is None or token.is_(";", "constraint") or (token.is_("not") and tokens[begin].is_("default"))
-        if depth == 0 and ends:
-            clause = tokens[begin:index]
-            if clause and clause[0].is_("default"):
-                yield _build_part(DEFAULT, "", clause, definition)
-            elif len(clause) > 2 and clause[0].is_("constraint") and clause[2].is_("check"):
-                yield _build_part(CHECK, clause[1].text, clause, definition)
-            if token is None or token.is_(";"):
-                return
-            begin = index
-        elif depth == 0 and token is not None and token.is_("default"):
-            begin = index
-        depth += token is not None and token.is_("(")
-
-
-def _find_default(item: list[SqlToken]) -> Iterator[SqlToken]:
-    """Yields the tokens of `DEFAULT x`, up to the next clause that pg_dump writes for a column."""
-    depth, in_default = 0, False
-    for token in item:
-        depth -= token.is_(")")
-        if depth == 0 and in_default and token.is_(*_AFTER_DEFAULT):
-            return
-        in_default = in_default or (depth == 0 and token is not item[0] and token.is_("default"))
-        if in_default:
-            yield token
-        depth += token.is_("(")
+def _find_name(tokens: list[SqlToken]) -> str:
+    """Returns the name, without its schema, in `CREATE TABLE IF NOT EXISTS s.t (` or `CREATE DOMAIN s.d AS`."""
+    begin = next((index for index, token in enumerate(tokens) if token.is_("table", "domain")), 0) + 1
+    if len(tokens) > begin + 3 and tokens[begin].is_("if") and tokens[begin + 1].is_("not"):
+        begin += 3
+    if len(tokens) > begin + 2 and tokens[begin + 1].is_("."):
+        begin += 2
+    return tokens[begin].text if len(tokens) > begin else ""
 
 
 def find_mentions(tokens: Iterable[SqlToken], depth: int = 0) -> set[ObjectName]:

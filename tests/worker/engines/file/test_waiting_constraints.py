@@ -129,3 +129,35 @@ def test_a_constraint_returns_before_its_table_changes(
         assert postgres18.query(CONSTRAINTS, shadow) == read_constraints(postgres18, CHANGED_LATER)
         assert postgres18.query("SELECT id FROM owned", shadow) == [(2,)]
     assert list_skipped(result) == {}
+
+
+def test_a_refused_part_costs_no_table(file_bench: Bench, serve_dump: ServeDump, postgres18: PostgresServer) -> None:
+    """However the file writes it; the other parts of the table stay."""
+    statements = """
+    CREATE TABLE people (id int PRIMARY KEY);
+    CREATE TABLE orders (
+        id int PRIMARY KEY,
+        unknown int REFERENCES nowhere (id), -- an absent table
+        price int DEFAULT absent() CHECK (absent(price)),
+        buyer int REFERENCES people CHECK (buyer > 0),
+        CHECK (price < buyer),
+        FOREIGN KEY (price) REFERENCES nowhere,
+        EXCLUDE USING absent (price WITH =)
+    );
+    INSERT INTO people VALUES (7);
+    INSERT INTO orders VALUES (1, 2, 3, 7);
+    """
+    serve_dump(as_dump(statements))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert result.ok, result.failure
+        assert postgres18.query("SELECT * FROM orders", shadow) == [(1, 2, 3, 7)]
+        names = [row[1] for row in postgres18.query(CONSTRAINTS, shadow)]
+    assert names == ["orders_buyer_check", "orders_buyer_fkey", "orders_check"]
+    assert list_skipped(result).keys() == {
+        "CHECK CONSTRAINT public.orders orders_price_check",
+        "CONSTRAINT public.orders orders_price_excl",
+        "DEFAULT public.orders price",
+        "FK CONSTRAINT public.orders orders_price_fkey",
+        "FK CONSTRAINT public.orders orders_unknown_fkey",
+    }
