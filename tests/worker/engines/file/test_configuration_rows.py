@@ -11,6 +11,7 @@ from tests.support.postgres import PostgresServer, run_postgres
 from tests.worker.conftest import Bench, list_skipped
 from tests.worker.engines.file.conftest import dump
 
+from pgimport.model.import_choices import Engine
 from pgimport.worker.engines.configuration_rows import ConfigurationStaging, ConfigurationTable
 
 ServeDump = Callable[[bytes], None]
@@ -152,6 +153,22 @@ def test_rows_that_the_target_refuses_are_skipped_with_their_number(
         assert result.ok, result.failure
         assert server.query("SELECT id FROM systems ORDER BY id", shadow) == [(1,), (2,)]
     assert "TABLE DATA public.systems: permission denied for table systems" in list_skipped(result)
+
+
+@pytest.mark.parametrize("path", ["custom", "directory", "live"])
+def test_rows_of_an_extension_that_is_skipped_do_not_end_the_import(
+    file_bench: Bench, serve_dump: ServeDump, server: PostgresServer, source: str, tmp_path: Path, path: str
+) -> None:
+    """Seen before: `TABLE DATA systems: relation "public.systems" does not exist` ended the import."""
+    bench = prepare_bench(file_bench, serve_dump, server, source, tmp_path, path)
+    engine = Engine.DUMP if path == "live" else Engine.AUTO
+    with bench.shadow() as shadow:
+        result = bench.run(engine=engine)
+        assert result.ok, result.failure
+        assert server.query("SELECT * FROM places", shadow) == [(1, 1001)]
+    rows = {item.object: item.rows for item in result.skipped if item.object.startswith("TABLE DATA")}
+    assert rows == {"TABLE DATA public.systems": 2, "TABLE DATA public.settings": 1, "TABLE DATA public.jobs": 1}
+    assert "its table belongs to an extension that is skipped (pgimport_systems)" in list_skipped(result)
 
 
 def test_a_copy_statement_is_redirected_by_its_tables_name() -> None:

@@ -10,6 +10,7 @@ from pgimport.worker.engines.definitions.attached_indexes import drop_incomplete
 from pgimport.worker.engines.definitions.constraints import add_checks
 from pgimport.worker.engines.definitions.context import DefinitionContext
 from pgimport.worker.engines.definitions.executor import DefinitionExecutor
+from pgimport.worker.engines.definitions.extension_rows import find_rows_without_table, skip_rows_of_missing_tables
 from pgimport.worker.engines.definitions.parallel import Job, run_jobs
 from pgimport.worker.engines.definitions.phases import (
     PostDataPhase,
@@ -58,7 +59,11 @@ class DefinitionRestore:
 
     def find_row_entries(self) -> list[TocEntry]:
         """Returns the rows and large objects of what exists, for pg_restore."""
-        return [entry for entry in find_row_entries(self.plan.main_entries) if self.plan.admit(entry)]
+        entries = [entry for entry in find_row_entries(self.plan.main_entries) if self.plan.admit(entry)]
+        if without_table := find_rows_without_table(self.plan, entries):
+            with self.open_session() as session:
+                skip_rows_of_missing_tables(session, self.plan, without_table)
+        return [entry for entry in entries if not self.plan.is_skipped(entry)]
 
     def set_sequences(self) -> None:
         """Sets sequences to the values of the archive, if the plan contains them. Raises ImportStopped."""

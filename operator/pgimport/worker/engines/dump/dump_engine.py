@@ -6,6 +6,7 @@ from pathlib import Path
 from pgimport.worker.archive.selection import Exclusions, plan_restore
 from pgimport.worker.archive.toc import TOC_FILE, TocEntry
 from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
+from pgimport.worker.archive.trim import TABLE
 from pgimport.worker.engines.archive_rows import count_archive_rows
 from pgimport.worker.engines.client_progress import PgDumpProgress, PgRestoreProgress
 from pgimport.worker.engines.configuration_rows import (
@@ -47,8 +48,8 @@ def copy_by_dump(
     restore = DefinitionRestore(run, plan)
     configuration_rows = _restore(run, snapshot, pg_restore, restore)
     plan.skipped.extend(list_refused_rows(configuration_rows))
-    for skipped in plan.skipped_tables:
-        if skipped.entry.oid in row_counts:
+    for skipped in plan.skipped_entries.values():
+        if skipped.entry.kind in (TABLE, "TABLE DATA") and skipped.entry.oid in row_counts:
             plan.set_row_count(skipped.entry, row_counts[skipped.entry.oid])
     notes = describe_kept_rows(configuration_rows)
     return CopyResult(plan=plan, restore=restore, notes=notes, row_counts=row_counts)

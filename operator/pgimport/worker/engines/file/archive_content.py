@@ -92,8 +92,8 @@ def add_row_counts(
     content.sequence_count = sum(entry.kind == "SEQUENCE SET" for entry in plan.restored_entries)
     for entry in entries:
         if entry.kind == "TABLE DATA" and entry.dump_id in row_counts:
-            table_entry = plan.find_entry(entry, TABLE)
-            if table_entry is not None and plan.is_skipped(table_entry):
+            table_entry = plan.find_entry(entry, TABLE) or entry
+            if plan.is_skipped(table_entry):
                 plan.set_row_count(table_entry, row_counts[entry.dump_id])
         if entry.kind != "TABLE DATA" or entry.dump_id not in restored:
             continue
