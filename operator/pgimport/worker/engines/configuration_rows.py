@@ -7,7 +7,7 @@ rows already. So the rows are first restored into staging tables, and then inser
 https://www.postgresql.org/docs/current/extend-extensions.html#EXTEND-EXTENSIONS-CONFIG-TABLES
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -23,6 +23,15 @@ from pgimport.worker.postgres.server_errors import describe_message
 from pgimport.worker.run import ImportRun
 
 TableName = tuple[str, str]  # schema and table
+
+_RAISE_SEQUENCE = sql.SQL(
+    "SELECT pg_catalog.setval({}::pg_catalog.regclass, r.last)"
+    " FROM (SELECT pg_catalog.max({})::bigint AS last FROM {}) AS r, {} AS s WHERE r.last >= s.last_value"
+)
+_LOWER_SEQUENCE = sql.SQL(
+    "SELECT pg_catalog.setval({}::pg_catalog.regclass, r.last)"
+    " FROM (SELECT pg_catalog.min({})::bigint AS last FROM {}) AS r, {} AS s WHERE r.last <= s.last_value"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +58,7 @@ class ConfigurationRows:
     staged: int  # rows that the dump contains
     inserted: int
     refusal: psycopg.Error | None = None  # the target's error; nothing was inserted then
+    sequence_refusals: tuple[str, ...] = ()  # texts about sequences that the target does not let set
 
     @property
     def kept(self) -> int:
@@ -125,14 +135,15 @@ def move_rows(run: ImportRun, staging: ConfigurationStaging) -> list[Configurati
     return results
 
 
-def describe_kept_rows(results: Iterable[ConfigurationRows]) -> list[str]:
-    """Returns a note for each table in which rows of the extension took precedence. Pure."""
-    return [
+def describe_kept_rows(results: Sequence[ConfigurationRows]) -> list[str]:
+    """Returns notes on tables in which rows of the extension took precedence, and on sequences. Pure."""
+    notes = [
         f"{result.kept} of {result.staged} rows of {result.table.title} were not restored: the target's version of"
         f" extension {result.table.extension} already has rows with these keys"
         for result in results
         if result.kept
     ]
+    return notes + [text for result in results for text in result.sequence_refusals]
 
 
 def list_refused_rows(results: Iterable[ConfigurationRows]) -> list[SkippedObject]:
@@ -177,7 +188,35 @@ def _move_table(
             shadow,
             sql.SQL(insert).format(sql.Identifier(*table.name), names, names, sql.Identifier(*table.staging)),
         )
-    return ConfigurationRows(table=table, staged=staged, inserted=inserted, refusal=refusal)
+    return ConfigurationRows(
+        table=table,
+        staged=staged,
+        inserted=inserted,
+        refusal=refusal,
+        sequence_refusals=tuple(_advance_sequences(shadow, table)) if refusal is None else (),
+    )
+
+
+def _advance_sequences(shadow: Connection, table: ConfigurationTable) -> Iterator[str]:
+    """Sets the sequences of the table's columns beyond its rows: no dump contains the value of each of them.
+
+    Yields a text for each that the target does not let set.
+    """
+    schema, name = table.name
+    names = {"schema": schema, "name": name}
+    for sequence_schema, sequence, column, descends in shadow.execute(read_query("engines/owned_sequences"), names):
+        identifier = sql.Identifier(sequence_schema, sequence)
+        refusal = _execute(
+            shadow,
+            (_LOWER_SEQUENCE if descends else _RAISE_SEQUENCE).format(
+                sql.Literal(identifier.as_string()), sql.Identifier(column), sql.Identifier(*table.name), identifier
+            ),
+        )[1]
+        if refusal is not None:
+            yield (
+                f"the sequence {sequence_schema}.{sequence} of extension {table.extension} may be behind the rows of"
+                f" {table.title}: {describe_message(refusal)}"
+            )
 
 
 def _execute(shadow: Connection, statement: sql.Composed) -> tuple[int, psycopg.Error | None]:

@@ -41,6 +41,13 @@ from pgimport.worker.text import count_of
 from pgimport.worker.verify.definition_repair import Settlement, settle_definitions
 from pgimport.worker.verify.definition_report import RECREATED, report_differences
 from pgimport.worker.verify.definitions import KINDS, DefinitionList, read_source_definitions, select_expected
+from pgimport.worker.verify.extension_members import (
+    MemberComparison,
+    Members,
+    compare_members,
+    read_member_rows,
+    read_members,
+)
 from pgimport.worker.verify.findings import Findings
 from pgimport.worker.verify.large_objects import (
     CONTENTS_ADVICE,
@@ -72,6 +79,8 @@ class LiveSource:
         self._watch = SourceWatch(snapshot.connection, reports)
         self._skipped: list[SkippedObject] = []
         self._text_settings = SourceTextSettings()
+        self._copy_members: Members = {}  # of the shadow's extensions
+        self._member_comparison = MemberComparison()
         # Read beside pg_dump:
         self._definitions = DefinitionList()
         self._undumped: list[SkippedObject] = []
@@ -84,6 +93,7 @@ class LiveSource:
         run.meter.begin(Stage.SNAPSHOT)
         with run.shadow_sessions.session("its schemas and roles were listed") as shadow:
             exclusions = read_exclusions(shadow, snapshot.scope)
+            self._copy_members = read_members(shadow)
         inputs = read_relay_inputs(snapshot, self._source, run.shadow.host)
         engine, dump_cause = choose_engine(run.order.engine, inputs)
         if engine is not run.order.engine and run.order.engine is not Engine.AUTO:
@@ -100,15 +110,17 @@ class LiveSource:
         if self._lacks_public_comment:
             with run.shadow_sessions.session("its comment on the schema public was removed") as shadow:
                 remove_public_comment(shadow)
+        self._member_comparison = self._compare_members()
         self._skipped += [
             *self._undumped,
             *snapshot.scope.skipped,
             *self._result.plan.skipped,
             *self._list_excluded(exclusions.present_schemas),
+            *self._member_comparison.skipped,
         ]
         return Copied(
             skipped=self._skipped,
-            notes=[*self._result.notes, *self._describe_choices()],
+            notes=[*self._result.notes, *self._member_comparison.notes, *self._describe_choices()],
             analyzed=self._result.analyzed,
             data_as_of=snapshot.taken_at,
             populated_views=self._record.populated_views,
@@ -147,7 +159,9 @@ class LiveSource:
         run, snapshot = self._run, self._snapshot
         tables = find_compared_tables(snapshot, ())
         with_money = bool(self._text_settings.money_columns)
-        self._record = read_source_record(run, self._source, snapshot, tables, with_money=with_money)
+        self._record = read_source_record(
+            run, self._source, snapshot, tables, copy_members=self._copy_members, with_money=with_money
+        )
         self._watch.end()
         snapshot.connection.close()
         run.meter.end_hold()
@@ -165,6 +179,17 @@ class LiveSource:
             self._lacks_public_comment = "public" not in scope.schemas and self._read_source(
                 lacks_public_comment, "its comment on the schema public was read"
             )
+
+    def _compare_members(self) -> MemberComparison:
+        """Compares the members of extensions, which no dump contains, and their rows. Raises ImportStopped."""
+        source, source_rows, copy = self._record.members, self._record.member_rows, self._copy_members
+        with self._run.shadow_sessions.session("the rows in tables of its extensions were counted") as shadow:
+            copy_rows = read_member_rows(shadow, copy, source)
+        unavailable = self._snapshot.scope.unavailable_extensions
+        comparison = compare_members(source, source_rows, copy, copy_rows, unavailable)
+        listed = {item.object for item in self._result.plan.skipped}
+        comparison.skipped = [item for item in comparison.skipped if item.object not in listed]
+        return comparison
 
     def _list_excluded(self, present_schemas: Collection[str]) -> list[SkippedObject]:
         """Returns the excluded objects that a dump could list.
@@ -232,6 +257,7 @@ class LiveSource:
         findings.compared = {**Counter(item.kind for item in settlement.compared), **comparison.counts}
         report_differences(settlement, self._definitions, findings, self._run.order.on_object_error)
         findings.not_compared += [f"rows of {s}.{n}: {EXCLUDED_ROWS}" for s, n in scope.rowless_names]
+        findings.not_compared += self._member_comparison.not_compared
         if views := comparison.counts.get("materialized view"):
             findings.not_compared.append(f"rows of {views} materialised views: the copy makes them anew")
 

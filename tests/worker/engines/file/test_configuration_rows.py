@@ -11,13 +11,14 @@ from tests.support.postgres import PostgresServer, run_postgres
 from tests.worker.conftest import Bench, list_skipped
 from tests.worker.engines.file.conftest import dump
 
-from pgimport.model.import_choices import Engine
+from pgimport.model.import_choices import Engine, SkipGroup
 from pgimport.worker.engines.configuration_rows import ConfigurationStaging, ConfigurationTable
 
 ServeDump = Callable[[bytes], None]
 EXTENSION = "pgimport_systems"
 # Like PostGIS: rows of the extension in a table that users extend. Version 1.1 adds a row with a key of a user, and a
-# column. `settings` and `jobs` are like pg_partman's: all rows belong to users, and one table refers to another.
+# column, and lacks a function. `settings` and `jobs` are like pg_partman's: all rows belong to users, and one table
+# refers to another.
 VERSIONS = {
     "1.0": """
 CREATE TABLE systems (id int PRIMARY KEY, name text, doubled int GENERATED ALWAYS AS (id * 2) STORED);
@@ -27,7 +28,10 @@ CREATE TABLE settings (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name tex
 INSERT INTO settings (name) VALUES ('default');
 SELECT pg_catalog.pg_extension_config_dump('settings', '');
 CREATE TABLE jobs (setting int REFERENCES settings, note text);
+CREATE TABLE kinds (id int);
+INSERT INTO kinds VALUES (1);
 SELECT pg_catalog.pg_extension_config_dump('jobs', '');
+CREATE FUNCTION old() RETURNS int LANGUAGE sql AS 'SELECT 1';
 """,
     "1.1": """
 CREATE TABLE systems (id int PRIMARY KEY, name text, doubled int GENERATED ALWAYS AS (id * 2) STORED,
@@ -38,6 +42,8 @@ CREATE TABLE settings (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name tex
 INSERT INTO settings (name) VALUES ('default');
 SELECT pg_catalog.pg_extension_config_dump('settings', '');
 CREATE TABLE jobs (setting int REFERENCES settings, note text);
+CREATE TABLE kinds (id int);
+INSERT INTO kinds VALUES (1);
 SELECT pg_catalog.pg_extension_config_dump('jobs', '');
 """,
 }
@@ -93,7 +99,9 @@ def prepared_shadow(bench: Bench, version: str, grants: str = GRANTS) -> Iterato
     with bench.shadow(login=False) as shadow:
         bench.target.execute(f"CREATE EXTENSION {EXTENSION} SCHEMA public VERSION '{version}'", shadow)
         if grants:
-            bench.target.execute(f'GRANT {grants} ON systems, settings, jobs TO "{bench.names.role}"', shadow)
+            bench.target.execute(f'GRANT {grants} ON systems, settings, jobs, kinds TO "{bench.names.role}"', shadow)
+            sequences = f'GRANT UPDATE, SELECT ON SEQUENCE settings_id_seq TO "{bench.names.role}"'
+            bench.target.execute(sequences, shadow)
         bench.open_gate()
         yield shadow
 
@@ -116,6 +124,8 @@ def test_rows_of_users_are_restored_beside_those_of_the_extension(
         result = bench.run(allowed_extensions=[EXTENSION])
         assert result.ok, result.failure
         assert read_rows(server, shadow) == read_rows(server, source)
+        # Seen before: the sequence stood at 1, so the next row would have violated the primary key.
+        assert server.query("SELECT nextval('settings_id_seq')", shadow) == [(8,)]
         assert server.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'pgimport%'", shadow) == []
     assert result.verification is not None
     assert result.verification.verified
@@ -167,8 +177,52 @@ def test_rows_of_an_extension_that_is_skipped_do_not_end_the_import(
         assert result.ok, result.failure
         assert server.query("SELECT * FROM places", shadow) == [(1, 1001)]
     rows = {item.object: item.rows for item in result.skipped if item.object.startswith("TABLE DATA")}
-    assert rows == {"TABLE DATA public.systems": 2, "TABLE DATA public.settings": 1, "TABLE DATA public.jobs": 1}
+    dumped = {"TABLE DATA public.systems": 2, "TABLE DATA public.settings": 1, "TABLE DATA public.jobs": 1}
+    assert rows == dumped | ({"TABLE DATA public.kinds": 1} if path == "live" else {})
     assert "its table belongs to an extension that is skipped (pgimport_systems)" in list_skipped(result)
+
+
+ADDED = """
+CREATE EXTENSION pgimport_systems SCHEMA public VERSION '1.0';
+INSERT INTO kinds VALUES (2), (3);
+CREATE TABLE added (id int PRIMARY KEY);
+INSERT INTO added VALUES (1), (2);
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'SELECT 2 * $1';
+ALTER EXTENSION pgimport_systems ADD TABLE added;
+ALTER EXTENSION pgimport_systems ADD FUNCTION twice;
+"""
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_what_a_dump_leaves_out_of_an_extension_is_listed(bench: Bench, server: PostgresServer, version: str) -> None:
+    """Seen before: a verified copy lacked a table that ALTER EXTENSION added, and rows in tables of an extension."""
+    bench = replace(bench, target=server)
+    with server.database("members") as name, prepared_shadow(bench, version):
+        server.execute(ADDED, name)
+        bench.source_url = server.url(name)
+        result = bench.run(allowed_extensions=[EXTENSION])
+    assert result.ok, result.failure
+    listed = {item.object: (item.rows, item.group) for item in result.skipped}
+    assert listed["TABLE public.added"] == (2, SkipGroup.REFUSED)
+    assert listed["TABLE DATA public.kinds"] == (3, SkipGroup.BY_DESIGN)
+    is_same = version == "1.0"
+    assert ("FUNCTION public.twice(integer)" in listed) == is_same
+    assert result.verification is not None
+    note = (
+        "extension pgimport_systems 1.1 of the target lacks objects that 1.0 of the source has: FUNCTION public.old()"
+    )
+    assert any(text.startswith(note) for text in result.verification.notes) != is_same
+
+
+def test_rows_of_an_extension_that_are_equal_are_not_listed(bench: Bench, server: PostgresServer) -> None:
+    bench = replace(bench, target=server)
+    with server.database("members") as name, prepared_shadow(bench, "1.0"):
+        server.execute("CREATE EXTENSION pgimport_systems SCHEMA public VERSION '1.0'", name)
+        bench.source_url = server.url(name)
+        result = bench.run(allowed_extensions=[EXTENSION])
+    assert result.ok, result.failure
+    assert result.verification is not None
+    assert (result.skipped, result.verification.not_compared) == ([], [])
 
 
 def test_a_copy_statement_is_redirected_by_its_tables_name() -> None:
