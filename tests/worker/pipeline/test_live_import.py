@@ -338,6 +338,30 @@ def test_a_view_that_cannot_be_refreshed_is_reported_and_the_import_succeeds(
     assert [item.group for item in result.skipped] == [SkipGroup.REFUSED]
 
 
+UNANALYZABLE = """
+    CREATE TABLE t (x int, y int); CREATE STATISTICS s ON (1 / x), y FROM t; INSERT INTO t VALUES (0, 0);
+    CREATE TABLE fine (x int); INSERT INTO fine VALUES (1);
+    CREATE MATERIALIZED VIEW v AS SELECT * FROM t; CREATE STATISTICS v_s ON (1 / x), y FROM v"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_statistics_that_cannot_be_collected_are_a_note(bench: Bench, postgres16: PostgresServer, engine: str) -> None:
+    """Seen before: an import ended with `division by zero`, raised by an expression of CREATE STATISTICS."""
+    with postgres16.database("unanalyzable") as name:
+        postgres16.execute(UNANALYZABLE, name)
+        bench.source_url = postgres16.url(name)
+        with bench.shadow() as shadow:
+            result = bench.run(engine=engine)
+            assert result.ok, result.failure
+            analyzed = "SELECT tablename FROM pg_stats WHERE schemaname = 'public'"
+            assert bench.target.query(analyzed, shadow) == [("fine",)]
+    assert result.verification is not None
+    for relation in ("t", "v"):
+        note = f"public.{relation} has no statistics for the planner, because ANALYZE fails: division by zero"
+        assert [text.startswith(note) for text in result.verification.notes].count(True) == 1
+    assert result.skipped == []
+
+
 UNUSUAL_SETTINGS = """
     ALTER DATABASE "{0}" SET timezone = 'Asia/Kathmandu'; ALTER DATABASE "{0}" SET datestyle = 'German';
     ALTER DATABASE "{0}" SET bytea_output = 'escape'; ALTER DATABASE "{0}" SET intervalstyle = 'iso_8601'"""

@@ -4,17 +4,23 @@ import queue
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 from psycopg import sql
 
+from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.queries import read_query
+from pgimport.worker.postgres.refusals import build_refusal
 from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.report.progress_meter import ProgressMeter, Stage
 
 
 def analyze_tables(
     shadow: ShadowSessions, jobs: int, meter: ProgressMeter, analyzed: Collection[tuple[str, str]] = ()
-) -> None:
-    """Runs ANALYZE in `jobs` parallel sessions, except on tables that `analyzed` contains. Raises ImportStopped."""
+) -> list[str]:
+    """Runs ANALYZE in `jobs` parallel sessions, except on tables that `analyzed` contains. Raises ImportStopped.
+
+    Returns a note for each table whose ANALYZE the target refuses.
+    """
     with shadow.session("its tables were listed") as connection:
         rows = connection.execute(read_query("finish/tables_to_analyze")).fetchall()
     tables = [(schema, name) for schema, name in rows if (schema, name) not in analyzed]
@@ -30,12 +36,29 @@ def analyze_tables(
                     table = remaining.get_nowait()
                 except queue.Empty:
                     return
-                connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(*table)))
+                notes.extend(analyze_relation(connection, table))
                 meter.step()
 
+    notes: list[str] = []
     sessions = min(jobs, len(tables))
     if sessions == 0:
-        return
+        return []
     with ThreadPoolExecutor(sessions) as pool:
         for future in [pool.submit(analyze_remaining) for _ in range(sessions)]:
             future.result()
+    return sorted(notes)
+
+
+def analyze_relation(connection: Connection, name: tuple[str, str]) -> list[str]:
+    """Runs ANALYZE on a table or materialised view. Returns a note if the target refuses it. Raises psycopg.Error.
+
+    ANALYZE calls the functions of expressions that an index or a statistics object contains. They may raise any error.
+    """
+    try:
+        connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(*name)))
+    except psycopg.Error as error:
+        refusal = build_refusal(error)
+        if connection.closed or refusal is None:
+            raise
+        return [f"{'.'.join(name)} has no statistics for the planner, because ANALYZE fails: {refusal.reason}"]
+    return []

@@ -77,16 +77,18 @@ def _build_result(
 def run_steps(run: ImportRun, source: Source) -> WorkerResult:
     """Runs all steps after the gate. Raises ImportStopped."""
     copied = source.copy()
-    analyze_tables(run.shadow_sessions, run.jobs, run.meter, copied.analyzed)
-    findings = Findings(notes=[*run.shadow_state.record.notes, *copied.notes], skipped=copied.skipped)
+    analyze_notes = analyze_tables(run.shadow_sessions, run.jobs, run.meter, copied.analyzed)
+    notes = [*run.shadow_state.record.notes, *copied.notes, *analyze_notes]
+    findings = Findings(notes=notes, skipped=copied.skipped)
     comparing = run.order.verify is not Verify.NONE
     if comparing:
         source.compare_rows(findings)
-    unfilled = refresh_materialized_views(run.shadow_sessions, copied.populated_views)
+    unfilled, view_notes = refresh_materialized_views(run.shadow_sessions, copied.populated_views)
     if unfilled and run.order.on_object_error is OnObjectError.FAIL:
         message = f"the target refused {unfilled[0].object}: {unfilled[0].reason}"
         raise ImportStopped(Failure(Reason.RESTORE_FAILED, message))
     findings.skipped += unfilled
+    findings.notes += view_notes
     source.restore_row_security()
     if comparing:
         source.compare_definitions(findings)

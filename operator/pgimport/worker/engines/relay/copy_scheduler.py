@@ -55,6 +55,7 @@ class CopyScheduler:
         self._stopped = False
         self._streams: list[CopyStream] = []
         self._index_workers: list[IndexWorker] = []
+        self.unanalyzed_oids: set[int] = set()  # tables whose ANALYZE the target refused
         self._row_counts: dict[int, int] = {}
         self._finished_builds = 0
 
@@ -216,6 +217,7 @@ class CopyScheduler:
                 self._index_queue.finish(build)
                 with self._changed:
                     self._finished_builds += 1
+                    self.unanalyzed_oids |= worker.refused_table_oids
                 self._run.meter.step()
             if not self._index_queue.stopped:  # a stopped import needs no durability
                 worker.flush()

@@ -10,9 +10,13 @@ class IndexWorker:
 
     def __init__(self, session: DefinitionSession, executor: DefinitionExecutor) -> None:
         self._session, self._executor = session, executor
+        self.refused_table_oids: set[int] = set()  # tables whose ANALYZE failed
 
     def build(self, build: IndexBuild) -> None:
-        """Runs the statement of one build, unless its entry was skipped meanwhile. Raises ImportStopped."""
+        """Runs the statement of one build, unless its entry was skipped meanwhile. Raises ImportStopped.
+
+        A refused ANALYZE is only remembered: it runs again after the constraints, and is reported then.
+        """
         plan = self._executor.context.plan
         entry = plan.entries_by_id.get(build.build_id % KEY_INDEX_ID_OFFSET) if build.build_id > 0 else None
         if entry is not None and not plan.admit(entry):
@@ -23,7 +27,7 @@ class IndexWorker:
         if entry is not None:
             self._executor.refuse(self._session, entry, refusal)
         else:
-            self._executor.context.report_refusal(build.title, refusal)
+            self.refused_table_oids.add(build.table_oid)
         if build.leftover is not None:
             self._session.execute(build.leftover, build.title)
 

@@ -62,12 +62,13 @@ def copy_by_relay(
         _count_refused_rows(snapshot, plan)
         steps.release()
 
-    row_counts = CopyScheduler(run, endpoints, relay_plan, builds, restore).copy_rows(finish_reading)
+    scheduler = CopyScheduler(run, endpoints, relay_plan, builds, restore)
+    row_counts = scheduler.copy_rows(finish_reading)
 
     set_sequences(run.shadow_sessions, snapshot.sequences)
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
         restore.create_post_data(run.meter.step, built={build.build_id for build in builds})
-    analyzed_oids = {build.table_oid for build in builds if build.runs_last}
+    analyzed_oids = {build.table_oid for build in builds if build.runs_last} - scheduler.unanalyzed_oids
     return CopyResult(
         plan=plan,
         restore=restore,
