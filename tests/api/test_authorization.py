@@ -3,19 +3,20 @@
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from tests.api.conftest import SOURCE, Api, a_session, serve
+from tests.api.conftest import SOURCE, Api, a_project, a_session, serve
 
 from pgimport.api.app import build_app
 from pgimport.api.failure_throttle import MAX_FAILURES, FailureThrottle
 from pgimport.kubernetes_client.json_cache import JsonCache
 from pgimport.model.api_caller import ApiScope
+from pgimport.model.names import PROJECTS
 
 WRITE, READ, JOBS = ApiScope.PROJECTS_WRITE, ApiScope.PROJECTS_READ, ApiScope.JOBS_READ
 INVALID_CREDENTIALS: dict[str, Callable[[], str]] = {
@@ -151,3 +152,29 @@ def test_while_kubernetes_does_not_answer_every_route_responds_with_503(api: Api
                 "5",
             )
         assert httpx.get(url + "/healthz").status_code == 200
+
+
+@pytest.fixture
+def twin(api: Api) -> Iterator[str]:
+    """A Project of another organization that has the namespace of the Project shop by mistake."""
+    path = "/apis/capydb.dev/v1alpha1/projects"
+    api.context.cluster.create(path, a_project("twin", "rivals", "shop"))
+    assert api.context.cache.wait_for(lambda: api.context.cache.find(PROJECTS, "", "twin") is not None, 10)
+    yield "twin"
+    api.context.cluster.delete(f"{path}/twin")
+
+
+@pytest.mark.parametrize("is_readable", [True, False], ids=["a valid spec", "a spec of another version"])
+def test_projects_of_one_namespace_do_not_see_each_others_objects(
+    api: Api, names: dict[str, str], twin: str, is_readable: bool
+) -> None:
+    for kind, name in (("postgresimports", names["job"]), ("previewdatabases", names["preview"])):
+        path = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{kind}/{name}"
+        spec = {"spec": {"fieldOfAnotherVersion": None if is_readable else 1}}
+        api.context.cache.remember(kind, api.context.cluster.patch(path, spec))
+    assert api.call("GET", f"/projects/{twin}/jobs", "foreign").json() == {"jobs": []}
+    assert api.call("GET", f"/projects/{twin}/preview-databases", "foreign").json() == {"previews": []}
+    for route in (f"/jobs/{twin}.{names['job']}", f"/preview-databases/{twin}.{names['preview']}"):
+        assert api.call("GET", route, "foreign").status_code == 404
+    for route in (f"/jobs/shop.{names['job']}", f"/preview-databases/shop.{names['preview']}"):
+        assert api.call("GET", route).status_code == 200

@@ -128,7 +128,7 @@ def run_preflight(api: Api, report: dict[str, Any]) -> httpx.Response:
     """Sends a preflight for the project mall, and writes the report like the operator."""
 
     def find_names() -> set[str]:
-        bodies = api.context.cache.list_newest(IMPORTS, "mall")
+        bodies = api.context.cache.list_newest(IMPORTS, "mall", "mall")
         return {body["metadata"]["name"] for body in bodies if body["metadata"]["name"].startswith("preflight-")}
 
     known = find_names()

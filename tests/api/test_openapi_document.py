@@ -44,7 +44,7 @@ def operator(api: Api) -> Iterator[None]:
 
     def finish_preflights() -> None:
         while not stop.wait(0.05):
-            for body in api.context.cache.list_newest(IMPORTS, "shop"):
+            for body in api.context.cache.list_newest(IMPORTS, "shop", "shop"):
                 name = body["metadata"]["name"]
                 if name.startswith("preflight-") and "status" not in body:
                     api.set_status(IMPORTS, name, state="completed", preflight=report)

@@ -54,6 +54,16 @@ def test_changes_of_others_appear_in_the_cache(cache: JsonCache, cluster: Kubern
     assert shows(cache, name, lambda body: body is None)
 
 
+def test_the_cache_keeps_no_annotations(cache: JsonCache, cluster: KubernetesClient, name: str) -> None:
+    body = a_body(IMPORTS, name, spec={"jobs": 1})
+    body["metadata"]["annotations"] = {"example.com/notes": "x" * 200_000}
+    cluster.create(PATH, body)
+    assert shows(cache, name)
+    content = cache.find_content(IMPORTS, "shop", name)
+    assert content is not None
+    assert len(content.body) < 1000
+
+
 def test_a_newer_version_is_not_replaced(cache: JsonCache, cluster: KubernetesClient, name: str) -> None:
     old = create_import(cluster, name, jobs=1)
     new = cluster.patch(f"{PATH}/{name}", {"spec": {"jobs": 2}})
@@ -143,13 +153,13 @@ def test_the_cache_is_not_ready_while_nothing_responds(kubernetes: Kubernetes, c
 def test_objects_are_listed_newest_first_in_pages(cache: JsonCache, cluster: KubernetesClient) -> None:
     names = [f"page-{number}-{token_hex(3)}" for number in range(3)]
     for name in names:
-        create_import(cluster, name)
+        create_import(cluster, name, project="shop")
         assert shows(cache, name)
-    listed = [body["metadata"]["name"] for body in cache.list_newest(IMPORTS, "shop")]
+    listed = [body["metadata"]["name"] for body in cache.list_newest(IMPORTS, "shop", "shop")]
     assert [name for name in listed if name in names] == names[::-1]
-    assert cache.list_newest(IMPORTS, "mall") == []
+    assert cache.list_newest(IMPORTS, "mall", "mall") == []
     assert set(names) <= {body["metadata"]["name"] for body in cache.list_all(IMPORTS)}
-    assert len(cache.list_newest(IMPORTS, "shop", limit=2)) == 2
+    assert len(cache.list_newest(IMPORTS, "shop", "shop", limit=2)) == 2
 
 
 class RecordingCache(JsonCache):

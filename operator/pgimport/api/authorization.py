@@ -44,21 +44,15 @@ class CallerAccess:
     def find_import(self, job_id: str) -> tuple[ProjectObject, ImportObject]:
         """Returns the import and its Project. Raises ApiError 404."""
         project, body = self._find(job_id, IMPORTS, "job")
-        import_object = parse_import(body)
-        if import_object.spec is not None and import_object.spec.project != project.meta.name:
-            raise not_found("job")
-        return project, import_object
+        return project, parse_import(body)
 
     def find_preview(self, preview_id: str) -> tuple[ProjectObject, PreviewObject]:
         """Returns the preview database and its Project. Raises ApiError 404."""
         project, body = self._find(preview_id, PREVIEWS, "preview database")
-        preview = parse_preview(body)
-        if preview.spec is None or preview.spec.project != project.meta.name:
-            raise not_found("preview database")
-        return project, preview
+        return project, parse_preview(body)
 
     def _find(self, object_id: str, resource: str, kind: str) -> tuple[ProjectObject, Json]:
-        """Finds an object by `<project>.<name>`.
+        """Finds an object by `<project>.<name>`. Its spec names the Project, also if it cannot be parsed.
 
         If the cache lacks the object, reads it from Kubernetes: another replica may have created it a moment ago.
         """
@@ -74,6 +68,8 @@ class CallerAccess:
             except NotFound:
                 raise not_found(kind) from None
             self.cache.remember(resource, body)
+        if (body.get("spec") or {}).get("project") != project_name:
+            raise not_found(kind)
         return project, body
 
 

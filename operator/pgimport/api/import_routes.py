@@ -92,7 +92,7 @@ def _check_source(context: ApiContext, project: ProjectObject, source_url: str, 
 
 def _check_dry_runs(context: ApiContext, project: ProjectObject) -> None:
     """Raises ApiError 429 if many dry runs and preflights of the Project have not ended."""
-    imports = map(parse_import, context.cache.list_newest(IMPORTS, namespace_of(project)))
+    imports = map(parse_import, context.cache.list_newest(IMPORTS, namespace_of(project), project.meta.name))
     running = sum(
         not import_object.status.terminal
         for import_object in imports

@@ -55,7 +55,7 @@ def list_jobs(
     access.require_scope(ApiScope.JOBS_READ)
     project = access.find_project(project_id)
     before = _parse_cursor(cursor) if cursor else ""
-    bodies = access.cache.list_newest(IMPORTS, namespace_of(project), limit + 1, before, _is_job)
+    bodies = access.cache.list_newest(IMPORTS, namespace_of(project), project_id, limit + 1, before, _is_job)
     if len(bodies) > limit:
         bodies = bodies[:limit]
         next_cursor = _format_cursor(sort_key(bodies[-1]))

@@ -44,14 +44,8 @@ router = APIRouter(tags=["preview databases"])
 def list_previews(project_id: ProjectID, access: Access) -> PreviewsAnswer:
     access.require_scope(ApiScope.PROJECTS_READ)
     project = access.find_project(project_id)
-    previews = map(parse_preview, access.cache.list_newest(PREVIEWS, namespace_of(project)))
-    return PreviewsAnswer(
-        previews=[
-            build_preview_body(project, preview)
-            for preview in previews
-            if preview.spec is not None and preview.spec.project == project_id
-        ]
-    )
+    previews = map(parse_preview, access.cache.list_newest(PREVIEWS, namespace_of(project), project_id))
+    return PreviewsAnswer(previews=[build_preview_body(project, preview) for preview in previews])
 
 
 @router.post(

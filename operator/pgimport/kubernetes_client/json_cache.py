@@ -1,4 +1,4 @@
-"""The cache of the HTTP API: objects as JSON without managed fields, about 4 kB each."""
+"""The cache of the HTTP API: objects as JSON without managed fields and annotations, about 4 kB each."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,17 +13,22 @@ class CachedJson:
     """One object, with what lists select and sort by."""
 
     created: str
+    project: str  # spec.project; empty for a Project
     labels: dict[str, str]
     body: bytes
+
+
+_UNREAD_METADATA = ("managedFields", "annotations")  # whoever may write an object can add 256 KiB of annotations
 
 
 class JsonCache(WatchCache[CachedJson]):
     """Answers reads with whole objects."""
 
     def pack(self, kind: str, body: Json) -> CachedJson:
-        meta = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+        meta = {name: value for name, value in body["metadata"].items() if name not in _UNREAD_METADATA}
         packed = json.dumps({**body, "metadata": meta}, separators=(",", ":")).encode()
-        return CachedJson(meta["creationTimestamp"], meta.get("labels", {}), packed)
+        project = (body.get("spec") or {}).get("project", "")
+        return CachedJson(meta["creationTimestamp"], project, meta.get("labels", {}), packed)
 
     def find(self, kind: str, namespace: str, name: str) -> Json | None:
         content = self.find_content(kind, namespace, name)
@@ -33,18 +38,21 @@ class JsonCache(WatchCache[CachedJson]):
         self,
         kind: str,
         namespace: str,
+        project: str,
         limit: int | None = None,
         before: str = "",
         matches: Callable[[dict[str, str]], bool] = lambda _: True,
     ) -> list[Json]:
-        """Lists the objects of a namespace, newest first, whose labels satisfy `matches`.
+        """Lists the objects of a Project in its namespace, newest first, whose labels satisfy `matches`.
+
+        Two Projects may have one namespace by mistake, and must not see each other's objects.
 
         `before`: list only objects older than the one with this sort key, for the next page (see `sort_key`).
         """
         positions = [
             (f"{content.created} {name}", content.body)
             for name, content in self.list_contents(kind, namespace)
-            if matches(content.labels)
+            if content.project == project and matches(content.labels)
         ]
         page = sorted(((key, body) for key, body in positions if not before or key < before), reverse=True)
         return [json.loads(body) for _, body in page[:limit]]
