@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.https import HttpsServer, body, run_https_server
 
 from pgimport.api.api_context import InvalidCredentials
-from pgimport.api.clerk_tokens import MAX_AGE_SECONDS, RETRY_SECONDS, ClerkSettings, ClerkVerifier
+from pgimport.api.clerk_tokens import OUTAGE_SECONDS, RETRY_SECONDS, ClerkSettings, ClerkVerifier
+from pgimport.api.error_responses import ApiError
+from pgimport.api.shared_read import FAILURE_SECONDS
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 AT = int(NOW.timestamp())
@@ -160,11 +162,29 @@ def test_an_unknown_key_id_fetches_the_keys_again(issuer: Issuer) -> None:
     assert len(issuer.https.requests) == 2
 
 
-def test_the_known_keys_stay_valid_while_clerk_does_not_answer(issuer: Issuer) -> None:
+def test_the_known_keys_stay_valid_for_a_day_while_clerk_does_not_answer(issuer: Issuer) -> None:
     clerk = issuer.clerk()
     clerk.verify(issuer.sign(), NOW)
     issuer.https.answers.clear()
-    issuer.time += MAX_AGE_SECONDS + 1
+    issuer.time = OUTAGE_SECONDS - 1
+    assert clerk.verify(issuer.sign(), NOW).name == "user_1"
+    issuer.time = OUTAGE_SECONDS + 1
+    with pytest.raises(ApiError, match="cannot be fetched") as unavailable:
+        clerk.verify(issuer.sign(), NOW)
+    assert unavailable.value.status == 503
+
+
+@pytest.mark.parametrize("answer", [None, b"no JSON", b'{"keys": []}'], ids=["no answer", "no JSON", "no keys"])
+def test_a_session_is_not_refused_because_the_keys_could_not_be_fetched(issuer: Issuer, answer: bytes | None) -> None:
+    issuer.https.answers.clear()
+    if answer is not None:
+        issuer.https.answers["/jwks"] = body(answer)
+    clerk = issuer.clerk()
+    with pytest.raises(ApiError) as unavailable:
+        clerk.verify(issuer.sign(), NOW)
+    assert (unavailable.value.status, unavailable.value.retry_after) == (503, 5)
+    issuer.publish("first")
+    issuer.time += FAILURE_SECONDS
     assert clerk.verify(issuer.sign(), NOW).name == "user_1"
 
 

@@ -6,9 +6,7 @@ tokens").
 """
 
 import json
-import logging
 import ssl
-import threading
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +17,9 @@ import jwt
 from jwt.types import Options
 
 from pgimport.api.api_context import InvalidCredentials
+from pgimport.api.error_responses import RETRY_SECONDS as ERROR_SECONDS
+from pgimport.api.error_responses import ApiError
+from pgimport.api.shared_read import SharedRead
 from pgimport.model.api_caller import Caller
 
 ALGORITHM = "RS256"
@@ -26,6 +27,7 @@ LEEWAY_SECONDS = 5  # allowed difference between Clerk's clock and ours
 FETCH_SECONDS = 5.0  # timeout of the JWKS request
 RETRY_SECONDS = 10.0  # between two requests for an unknown key
 MAX_AGE_SECONDS = 3600.0  # of the fetched keys
+OUTAGE_SECONDS = 24 * 3600.0  # the same while Clerk does not answer; then no session is accepted
 MAX_JWKS_BYTES = 256 * 1024
 _OPTIONS: Options = {
     "require": ["exp", "nbf", "sub"],
@@ -35,7 +37,6 @@ _OPTIONS: Options = {
     "verify_aud": False,
 }
 _INVALID = "the session token is invalid"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +55,13 @@ class ClerkVerifier:
 
     def __init__(self, settings: ClerkSettings, clock: Callable[[], float]) -> None:
         self._settings, self._clock = settings, clock
-        self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = -1e9
-        self._lock = threading.Lock()
+        self._keys: SharedRead[dict[str, jwt.PyJWK]] = SharedRead("public keys of Clerk", self._fetch_keys, {}, clock)
 
     def verify(self, token: str, now: datetime) -> Caller:
         """Returns the caller, who belongs to the token's active organization.
 
-        The caller has all scopes, whatever the user's role in Clerk is. Raises InvalidCredentials.
+        The caller has all scopes, whatever the user's role in Clerk is. Raises InvalidCredentials, or ApiError 503 if
+        Clerk's keys could not be fetched and may contain the token's key.
         """
         try:
             claims = jwt.decode(
@@ -82,31 +82,32 @@ class ClerkVerifier:
         return Caller(name=str(claims["sub"]), organization=organization)
 
     def _find_key(self, token: str) -> Any:
-        """Returns the public key that the token names. Raises ValueError."""
+        """Returns the public key that the token names. Raises ValueError, and ApiError 503."""
         if self._settings.pem is not None:
             return self._settings.pem
-        key_id = jwt.get_unverified_header(token).get("kid")
-        with self._lock:
-            age = self._clock() - self._fetched_at
-            if age > MAX_AGE_SECONDS or (key_id not in self._keys and age > RETRY_SECONDS):
-                self._fetched_at = self._clock()
-                self._keys = self._fetch_keys() or self._keys
-            key = self._keys.get(str(key_id))
-        if key is None:
+        key_id, now = jwt.get_unverified_header(token).get("kid"), self._clock()
+        # Keys that are known need no wait: the next fetch runs while they are used.
+        known = self._keys.refresh(now - MAX_AGE_SECONDS, 0.0)
+        if key_id not in known.value:
+            known = self._keys.refresh(now - RETRY_SECONDS, FETCH_SECONDS)
+        if now - known.began_at > OUTAGE_SECONDS or (
+            key_id not in known.value and now - known.began_at > RETRY_SECONDS
+        ):
+            raise ApiError(503, "the keys that sign sessions cannot be fetched from Clerk; try again", ERROR_SECONDS)
+        if key_id not in known.value:
             raise ValueError("the token's key is unknown")
-        return key
+        return known.value[key_id]
 
     def _fetch_keys(self) -> dict[str, jwt.PyJWK]:
-        """Fetches the JWKS. Returns no keys if that fails; the caller then keeps the keys that it has."""
+        """Fetches the JWKS. Raises ValueError if it has no usable key, and what the fetch and the parser raise."""
         url = self._settings.jwks_url or ""
-        try:
-            context = ssl.create_default_context(cafile=self._settings.ca)
-            with urllib.request.urlopen(url, timeout=FETCH_SECONDS, context=context) as response:  # noqa: S310 (https)
-                jwks = json.loads(response.read(MAX_JWKS_BYTES))["keys"]
-            return {key["kid"]: jwt.PyJWK(key, algorithm=ALGORITHM) for key in jwks if key.get("kty") == "RSA"}
-        except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
-            _log.warning("Clerk's public keys cannot be fetched: %s", type(error).__name__)
-            return {}
+        context = ssl.create_default_context(cafile=self._settings.ca)
+        with urllib.request.urlopen(url, timeout=FETCH_SECONDS, context=context) as response:  # noqa: S310 (https)
+            jwks = json.loads(response.read(MAX_JWKS_BYTES))["keys"]
+        keys = {key["kid"]: jwt.PyJWK(key, algorithm=ALGORITHM) for key in jwks if key.get("kty") == "RSA"}
+        if not keys:
+            raise ValueError("the JWKS has no RSA key")
+        return keys
 
 
 def _check_times(claims: dict[str, Any], now: float) -> None:
