@@ -9,6 +9,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from pgimport.api.object_limits import ObjectLimits
 from pgimport.api.request_limits import HostResolver, RequestLimit
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.json_cache import JsonCache
@@ -86,6 +87,7 @@ class ApiContext:
     )
     report_limit: RequestLimit = field(default_factory=lambda: RequestLimit("reports", MAX_REPORTS, MAX_REPORTS_EACH))
     upload_limit: RequestLimit = field(default_factory=lambda: RequestLimit("uploads", MAX_UPLOADS, MAX_UPLOADS_EACH))
+    object_limits: ObjectLimits
 
 
 # A coroutine function, because FastAPI would run a plain function in a worker thread, which takes longer.

@@ -41,6 +41,13 @@ class CallerAccess:
             raise not_found(kind)
         return project
 
+    def find_project_to_change(self, name: str) -> ProjectObject:
+        """Returns the Project in which the caller wants to create something. Raises ApiError 404 or 409."""
+        project = self.find_project(name)
+        if project.meta.deleting:
+            raise ApiError(409, "the project is being deleted")
+        return project
+
     def find_import(self, job_id: str) -> tuple[ProjectObject, ImportObject]:
         """Returns the import and its Project. Raises ApiError 404."""
         project, body = self._find(job_id, IMPORTS, "job")

@@ -1,6 +1,7 @@
 """Routes that create imports, uploads and preflight reports."""
 
 import secrets
+from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Header, Request
 from pgimport.api.api_context import ApiContext, CurrentContext
 from pgimport.api.authentication import Access
 from pgimport.api.authorization import CallerAccess, namespace_of
-from pgimport.api.error_responses import RETRY_SECONDS, ApiError, not_found
+from pgimport.api.error_responses import ApiError, not_found
 from pgimport.api.import_models import ImportRequest, JobAnswer, Upload, UploadAnswer, build_job
 from pgimport.api.import_plan import ImportPlan, plan_import, plan_preflight
 from pgimport.api.object_names import ObjectNamer
@@ -20,7 +21,7 @@ from pgimport.kubernetes_client.custom_resources import parse_import
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import IMPORTS
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.resources import ImportObject, ProjectObject
+from pgimport.model.resources import ImportObject, ObjectMeta, ProjectObject
 from pgimport.model.source_url import parse_source, resolve_source
 from pgimport.model.uploads import KEY_BYTES, build_object_key, is_object_key_of
 
@@ -54,18 +55,30 @@ def create_import(
     key: IdempotencyKey = None,
 ) -> JobAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
-    project = access.find_project(project_id)
+    project = access.find_project_to_change(project_id)
     if body.source_url is not None:
         _check_source(context, project, body.source_url, access.caller.organization)
-    if body.dry_run:
-        _check_dry_runs(context, project)
     if body.upload_key is not None:
         _check_upload(context, project_id, body.upload_key)
     preview = _find_target(access, project, body.preview_database_id)
     body_hmac = sign_body(context.secret, body.model_dump_json()) if key is not None else ""
     origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name, body_hmac=body_hmac)
     plan = plan_import(body, preview, _build_namer(project, key), origin)
-    return JobAnswer(job=build_job(project, write_import(context, plan)))
+    with _count_objects(context, project, plan):
+        return JobAnswer(job=build_job(project, write_import(context, plan)))
+
+
+def _count_objects(context: ApiContext, project: ProjectObject, plan: ImportPlan) -> ExitStack:
+    """Counts the objects of the plan while they are created. Raises ApiError 409 or 429 at a limit of the Project."""
+    name = plan.import_object["metadata"]["name"]
+    with ExitStack() as counted:
+        if context.cache.find_content(IMPORTS, namespace_of(project), name) is not None:
+            return counted.pop_all()  # a repeated request creates nothing
+        if plan.import_object["spec"].get("dryRun"):
+            counted.enter_context(context.object_limits.count_dry_run(project, name, context.max_dry_runs))
+        if plan.preview is not None:
+            counted.enter_context(context.object_limits.count_preview(project, plan.preview["metadata"]["name"]))
+        return counted.pop_all()
 
 
 def _build_namer(project: ProjectObject, key: str | None) -> ObjectNamer:
@@ -88,19 +101,6 @@ def _check_source(context: ApiContext, project: ProjectObject, source_url: str, 
     source = parsed if isinstance(parsed, Failure) else resolve_source(parsed, resolve, project.spec.sources)
     if isinstance(source, Failure) and source.reason is not Reason.SOURCE_UNREACHABLE:
         raise ApiError(400, f"source_url: {source.format_with_hint()}")
-
-
-def _check_dry_runs(context: ApiContext, project: ProjectObject) -> None:
-    """Raises ApiError 429 if many dry runs and preflights of the Project have not ended."""
-    imports = map(parse_import, context.cache.list_newest(IMPORTS, namespace_of(project), project.meta.name))
-    running = sum(
-        not import_object.status.terminal
-        for import_object in imports
-        if import_object.spec is not None and import_object.spec.dry_run
-    )
-    if running >= context.max_dry_runs:
-        text = f"{running} dry runs and preflights of the project have not ended; wait until one has"
-        raise ApiError(429, text, RETRY_SECONDS)
 
 
 def _check_upload(context: ApiContext, project: str, key: str) -> None:
@@ -134,7 +134,7 @@ def _find_target(access: CallerAccess, project: ProjectObject, preview_id: str |
 )
 def create_upload(project_id: ProjectID, request: Request, access: Access, context: CurrentContext) -> UploadAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
-    access.find_project(project_id)
+    access.find_project_to_change(project_id)
     if context.store is None:
         raise _no_store()
     key = build_object_key(project_id, secrets.token_bytes(KEY_BYTES))
@@ -153,13 +153,14 @@ def preflight_import(
     project_id: ProjectID, body: PreflightRequest, request: Request, access: Access, context: CurrentContext
 ) -> PreflightAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
-    project = access.find_project(project_id)
+    project = access.find_project_to_change(project_id)
     _check_source(context, project, body.source_url, access.caller.organization)
     origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name)
     plan = plan_preflight(body.source_url, _build_namer(project, None), origin)
-    _check_dry_runs(context, project)
     with context.preflight_limit.counted(access.caller.organization):
-        import_object = _run_preflight(context, plan)
+        with _count_objects(context, project, plan):
+            created = write_import(context, plan)
+        import_object = _wait_for_preflight(context, created.meta)
     if import_object is None:
         raise ApiError(504, "the preflight did not finish in time; start an import with dry_run, which has no limit")
     status = import_object.status
@@ -168,9 +169,8 @@ def preflight_import(
     return PreflightAnswer(preflight=build_rest_preflight(status.preflight, project))
 
 
-def _run_preflight(context: ApiContext, plan: ImportPlan) -> ImportObject | None:
-    """Creates the dry run and waits for its end. Returns None after `context.preflight_seconds`."""
-    meta = write_import(context, plan).meta
+def _wait_for_preflight(context: ApiContext, meta: ObjectMeta) -> ImportObject | None:
+    """Waits for the end of the dry run. Returns None after `context.preflight_seconds`."""
 
     def read() -> ImportObject | None:
         body = context.cache.find(IMPORTS, meta.namespace, meta.name)

@@ -20,6 +20,7 @@ from pgimport.api.app import build_app, build_document
 from pgimport.api.failure_throttle import FailureThrottle
 from pgimport.api.http_protocol import ApiProtocol
 from pgimport.api.key_verifier import ApiKeyVerifier
+from pgimport.api.object_limits import ObjectLimits
 from pgimport.api.upload_sweep import start_upload_sweeps
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
 from pgimport.kubernetes_client.json_cache import JsonCache
@@ -74,9 +75,11 @@ def serve(context: ApiContext, settings: ApiSettings) -> None:
 
 def build_context(cluster: KubernetesClient, settings: ApiSettings, secret: bytes) -> ApiContext:
     """Builds the context of a production process. Raises SettingsError."""
+    cache = JsonCache(cluster, (PROJECTS, PREVIEWS, IMPORTS))
     return ApiContext(
         cluster=cluster,
-        cache=JsonCache(cluster, (PROJECTS, PREVIEWS, IMPORTS)),
+        cache=cache,
+        object_limits=ObjectLimits(cache),
         authenticate=_build_authenticate(cluster, settings),
         throttle=FailureThrottle(),
         secret=secret,

@@ -63,7 +63,7 @@ def create_preview(
     body: PreviewRequest | None = None,
 ) -> PreviewAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
-    project = access.find_project(project_id)
+    project = access.find_project_to_change(project_id)
     body = body or PreviewRequest()
     if body.mode is PreviewMode.CLONE and (project.spec is None or project.spec.primary is None):
         text = "the project has no primary database to clone; create an empty preview database and import into it"
@@ -71,7 +71,8 @@ def create_preview(
     namer = ObjectNamer(project=project_id, namespace=namespace_of(project), random_bytes=secrets.token_bytes(16))
     name = namer.accept(body.name) if body.name else namer.derive("preview")
     origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name)
-    preview = parse_preview(create_object(context, PREVIEWS, build_preview(name, body, origin)))
+    with context.object_limits.count_preview(project, name.name):
+        preview = parse_preview(create_object(context, PREVIEWS, build_preview(name, body, origin)))
     return PreviewAnswer(preview=build_preview_body(project, preview))
 
 
@@ -130,6 +131,7 @@ def extend_preview(
 def _patch_preview(preview_id: str, patch: Json, access: CallerAccess, context: ApiContext) -> PreviewAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
     project, preview = access.find_preview(preview_id)
+    access.find_project_to_change(project.meta.name)
     _require_usable(preview)
     body = patch_object(context, PREVIEWS, preview.meta, patch, "preview database")
     return PreviewAnswer(preview=build_preview_body(project, parse_preview(body)))

@@ -7,7 +7,7 @@ from pgimport.api.error_responses import ApiError
 from pgimport.api.import_plan import ImportPlan
 from pgimport.api.resource_manifests import ANNOTATION_BODY, build_source_secret
 from pgimport.kubernetes_client import api_paths
-from pgimport.kubernetes_client.custom_resources import parse_import
+from pgimport.kubernetes_client.custom_resources import is_terminal, parse_import
 from pgimport.model.errors import Conflict, NotFound
 from pgimport.model.names import IMPORTS, PREVIEWS
 from pgimport.model.resources import ImportObject, ObjectMeta
@@ -16,8 +16,13 @@ Json = dict[str, Any]
 
 
 def write_import(context: ApiContext, plan: ImportPlan) -> ImportObject:
-    """Creates the objects of a plan and returns the import. Can be repeated with the same Idempotency-Key."""
+    """Creates the objects of a plan and returns the import. Can be repeated with the same Idempotency-Key.
+
+    If the import has ended, only returns it: its preview database may have been deleted since.
+    """
     body = create_object(context, IMPORTS, plan.import_object)
+    if is_terminal(body):
+        return parse_import(body)
     if plan.preview is not None:
         create_object(context, PREVIEWS, plan.preview)
     if plan.source_url is not None:

@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pgimport.kubernetes_client.api_client import Json
+from pgimport.kubernetes_client.custom_resources import is_terminal
 from pgimport.kubernetes_client.watch_cache import WatchCache
+from pgimport.model.names import IMPORTS, PREVIEWS
+from pgimport.model.status import PreviewState
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,7 @@ class CachedJson:
 
     created: str
     project: str  # spec.project; empty for a Project
+    counts: bool  # towards a limit of its Project: a dry run that has not ended, a preview that has not expired
     labels: dict[str, str]
     body: bytes
 
@@ -28,7 +32,7 @@ class JsonCache(WatchCache[CachedJson]):
         meta = {name: value for name, value in body["metadata"].items() if name not in _UNREAD_METADATA}
         packed = json.dumps({**body, "metadata": meta}, separators=(",", ":")).encode()
         project = (body.get("spec") or {}).get("project", "")
-        return CachedJson(meta["creationTimestamp"], project, meta.get("labels", {}), packed)
+        return CachedJson(meta["creationTimestamp"], project, _counts(kind, body), meta.get("labels", {}), packed)
 
     def find(self, kind: str, namespace: str, name: str) -> Json | None:
         content = self.find_content(kind, namespace, name)
@@ -57,9 +61,24 @@ class JsonCache(WatchCache[CachedJson]):
         page = sorted(((key, body) for key, body in positions if not before or key < before), reverse=True)
         return [json.loads(body) for _, body in page[:limit]]
 
+    def list_counted(self, kind: str, namespace: str, project: str) -> set[str]:
+        """Lists the names of the objects that count towards a limit of the Project, without parsing them."""
+        return {
+            name
+            for name, content in self.list_contents(kind, namespace)
+            if content.counts and content.project == project
+        }
+
     def list_all(self, kind: str) -> Iterator[Json]:
         """Yields the objects of all namespaces, in no order."""
         return (json.loads(content.body) for _, content in self.list_contents(kind))
+
+
+def _counts(kind: str, body: Json) -> bool:
+    if kind == IMPORTS:
+        return bool((body.get("spec") or {}).get("dryRun")) and not is_terminal(body)
+    expired = (body.get("status") or {}).get("state") == PreviewState.EXPIRED
+    return kind == PREVIEWS and not expired and "deletionTimestamp" not in body["metadata"]
 
 
 def sort_key(body: Json) -> str:
