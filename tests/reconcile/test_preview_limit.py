@@ -1,16 +1,19 @@
 """Positions of previews, which decide who is within limits.maxPreviews."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.support.samples import BORN, a_preview, a_ready_status
+from tests.support.samples import BORN, a_preview, a_preview_spec, a_ready_status
 
 from pgimport.model.resources import PreviewObject
+from pgimport.model.scalar_types import format_time
 from pgimport.model.status import PreviewState, PreviewStatus
 from pgimport.reconcile.observe_previews import find_position
 
 NEW = PreviewStatus()
 READY = a_ready_status()
+NOW = BORN + timedelta(days=30)  # the previews' ttl is over
 EXPIRED = PreviewStatus(state=PreviewState.EXPIRED)
 REFUSED = PreviewStatus(state=PreviewState.FAILED)
 
@@ -39,4 +42,15 @@ def build_preview(uid: str, status: PreviewStatus, seconds: int = 0, deleting: b
 )
 def test_the_position_follows_database_and_age(others: list[PreviewObject], position: int) -> None:
     preview = build_preview("m", NEW)
-    assert find_position([preview, *others], preview) == position
+    assert find_position([preview, *others], preview, NOW) == position
+
+
+def test_a_preview_that_has_its_database_comes_before_an_older_one() -> None:
+    older, creating = build_preview("a", NEW, -5), build_preview("m", PreviewStatus(database="shop_m"))
+    assert [find_position([older, creating], item, NOW) for item in (older, creating)] == [2, 1]
+
+
+def test_previews_that_are_renewed_together_count() -> None:
+    spec = a_preview_spec(renewedAt=format_time(NOW))
+    renewed = [replace(build_preview(uid, EXPIRED), spec=spec) for uid in "abc"]
+    assert [find_position(renewed, item, NOW) for item in renewed] == [1, 2, 3]

@@ -227,6 +227,13 @@ def loses_database(item: PreviewObject, now: datetime) -> bool:
     return expires or spec.reset_due(status.reset_at, now)
 
 
+def is_expired(item: PreviewObject, now: datetime) -> bool:
+    """Tells whether the database was dropped and no newer spec.renewedAt asks for another one."""
+    if item.status.state is not PreviewState.EXPIRED:
+        return False
+    return item.spec is None or now >= _expires_at(item, item.spec, now)
+
+
 def _decide_clone(
     observed: ObservedPreview, created: PreviewStatus, ensure: EnsurePreview, now: datetime, policy: Policy
 ) -> Decision[PreviewStatus]:

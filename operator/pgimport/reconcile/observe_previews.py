@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.preview_copies import find_copy_source
-from pgimport.decide.previews import loses_database
+from pgimport.decide.previews import is_expired, loses_database
 from pgimport.kubernetes_client.custom_resources import read_import, read_preview, read_project
 from pgimport.kubernetes_client.secrets_and_config_maps import read_owned_secret
 from pgimport.model.names import clone_name
@@ -36,7 +36,7 @@ def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) 
     return ObservedPreview(
         object=preview,
         project=project,
-        position=find_position(context.direct_lists.list_previews(key.namespace), preview) if limited else 0,
+        position=find_position(context.direct_lists.list_previews(key.namespace), preview, now) if limited else 0,
         # When the namespace is deleted, the operator loses the right to read Secrets in it.
         secret_exists=not preview.meta.deleting and has_complete_secret(context, preview),
         active_import_exists=active_import_exists,
@@ -49,19 +49,19 @@ def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) 
     )
 
 
-def find_position(previews: Sequence[PreviewObject], preview: PreviewObject) -> int:
+def find_position(previews: Sequence[PreviewObject], preview: PreviewObject, now: datetime) -> int:
     """Returns the preview's position, from 1, among those that count towards limits.maxPreviews.
 
     Previews with a database come first, then older ones. Creation times have a resolution of one second,
     so creation order alone could put a preview without a database before one that has it.
     """
-    age = preview.meta.created_at, preview.meta.uid
-    counted = [item for item in previews if not item.meta.deleting and item.status.state is not PreviewState.EXPIRED]
-    return 1 + sum(
-        item.status.database is not None or (item.meta.created_at, item.meta.uid) < age
-        for item in counted
-        if item.meta.uid != preview.meta.uid
-    )
+    counted = [item for item in previews if not item.meta.deleting and not is_expired(item, now)]
+    rank = _rank(preview)
+    return 1 + sum(_rank(item) < rank for item in counted if item.meta.uid != preview.meta.uid)
+
+
+def _rank(preview: PreviewObject) -> tuple[bool, datetime, str]:
+    return preview.status.database is None, preview.meta.created_at, preview.meta.uid
 
 
 def has_complete_secret(context: ReconcileContext, preview: PreviewObject) -> bool:
