@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from pgimport.cli.console import Console, find_exit_code, format_bytes, format_progress
+from pgimport.cli.console import Console, find_exit_code, format_progress
+from pgimport.cli.messages import format_bytes
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.status import ImportPhase, Progress
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from pgimport.cli.console import print_error
+from pgimport.cli.messages import print_error
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import connect_kubernetes
 from pgimport.model.errors import NotFound

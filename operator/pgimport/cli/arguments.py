@@ -4,12 +4,12 @@ Imports neither pydantic nor a command's module: `pgimport --help` answers at on
 """
 
 import argparse
-import os
 import re
 from datetime import timedelta
 from typing import Any
 
 from pgimport import __version__
+from pgimport.cli.cluster_arguments import CLUSTER_COMMANDS, CLUSTER_OPTIONS, add_cluster_commands, add_global_options
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.import_choices import Engine, LocaleProvider, OnObjectError, Provider, Verify
 
@@ -55,11 +55,16 @@ _DURATION = re.compile(r"([1-9][0-9]{0,4})([hd])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(program: str = "pgimport") -> argparse.ArgumentParser:
     """Builds the parser of `pgimport`; `command` is the name of the chosen command."""
-    parser = argparse.ArgumentParser(prog="pgimport", description="Copy a PostgreSQL database to another server.")
+    parser = argparse.ArgumentParser(
+        prog=program, description="Copy PostgreSQL databases: into previews of a cluster, or to another server."
+    )
+    parser.set_defaults(program=program)
     parser.add_argument("--version", action="version", version=f"pgimport {__version__}")
+    add_global_options(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_cluster_commands(commands)
     run = commands.add_parser(
         "run",
         help="import one database, without a cluster",
@@ -73,6 +78,12 @@ def build_parser() -> argparse.ArgumentParser:
     apply.add_argument("file", metavar="FILE", help="the Project as YAML")
     commands.add_parser("release", help="stop the operator and remove its finalizers (a hook of the chart)")
     return parser
+
+
+def find_ignored_option(arguments: Arguments) -> str | None:
+    """Returns an option for a cluster that stands before a command that would ignore it."""
+    used = CLUSTER_OPTIONS if arguments.command in CLUSTER_COMMANDS else ("namespace",)[: arguments.command == "keys"]
+    return next((f"--{name}" for name in CLUSTER_OPTIONS if name in arguments and name not in used), None)
 
 
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,7 +164,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_keys_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--namespace",
-        default=os.environ.get("PGIMPORT_NAMESPACE", DEFAULT_NAMESPACE),
+        default=argparse.SUPPRESS,
         help=f"the operator's namespace (default: PGIMPORT_NAMESPACE, else {DEFAULT_NAMESPACE})",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")

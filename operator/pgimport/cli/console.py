@@ -1,31 +1,20 @@
 """Prints progress, results and failures of `pgimport run`: text for a terminal, or JSON lines with --json."""
 
 import json
-import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
 from pgimport.cli.hints import find_hint, name_options
+from pgimport.cli.messages import format_bytes, print_error
 from pgimport.model.reasons import MEANINGS, Failure
 from pgimport.model.result import CheckStatus, PreflightReport
 from pgimport.model.status import Progress
 from pgimport.model.visible_text import escape_json, show_controls_of_line
 
 BAR_CELLS = 24
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 _CLEAR_LINE = "\r\x1b[2K"
 _CHECK_SIGNS = {CheckStatus.PASS: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
 EXIT_FAILED = 1
-
-
-def format_bytes(count: int) -> str:
-    """Formats 1_234_567 as `1.2 MB`."""
-    value = float(count)
-    for unit in _UNITS:
-        if value < 1000 or unit == _UNITS[-1]:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError("unreachable")
 
 
 def format_progress(progress: Progress) -> str:
@@ -46,11 +35,6 @@ def format_progress(progress: Progress) -> str:
 def find_exit_code(failure: Failure) -> int:
     """Returns the exit code of the reason, or 1 if it has none."""
     return MEANINGS[failure.reason].exit_code or EXIT_FAILED
-
-
-def print_error(text: str, stream: TextIO | None = None) -> None:
-    """Prints one line to stderr. A text of a server or of Kubernetes may hold control characters."""
-    print(show_controls_of_line(text), file=stream or sys.stderr, flush=True)
 
 
 class Console:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pgimport.cli.console import print_error
+from pgimport.cli.arguments import DEFAULT_NAMESPACE
+from pgimport.cli.messages import print_error
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, ensure_entry, read_secret
 from pgimport.model.api_caller import ApiScope
@@ -32,8 +33,10 @@ from pgimport.model.visible_text import show_controls_of_line
 COLUMNS = ("ID", "NAME", "ORGANIZATION", "PROJECT", "SCOPES", "EXPIRES")
 
 
-def main(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
+def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Returns the exit code. Raises PgimportError."""
+    if "namespace" not in arguments:
+        arguments.namespace = environment.get("PGIMPORT_NAMESPACE", DEFAULT_NAMESPACE)
     return run_keys(arguments, connect_kubernetes())
 
 

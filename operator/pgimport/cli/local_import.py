@@ -10,9 +10,10 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pgimport.cli.console import Console, print_error
+from pgimport.cli.console import Console
 from pgimport.cli.hints import name_options
 from pgimport.cli.local_source import open_local_source
+from pgimport.cli.messages import print_error
 from pgimport.cli.run_options import Options
 from pgimport.cli.run_output import print_plan, print_result
 from pgimport.cli.worker_process import AttemptFolder, WorkerProcess, open_attempt_folder, run_worker, start_worker

@@ -3,23 +3,36 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from pgimport.cli.arguments import Arguments, build_parser
+from pgimport.cli.arguments import Arguments, build_parser, find_ignored_option
+from pgimport.cli.cluster_arguments import CLUSTER_COMMANDS
 from pgimport.extras import EX_CONFIG, NotInstalled, load_main
 
+PLUGIN = "kubectl-pgimport"  # the name under which kubectl starts this program
 # Command → its module, and the extra with its packages.
 COMMANDS = {
+    **dict.fromkeys(CLUSTER_COMMANDS, ("pgimport.cli.cluster_commands.main", "cli")),
     "run": ("pgimport.cli.run_command", None),
     "keys": ("pgimport.cli.keys_command", "operator"),
     "apply": ("pgimport.cli.apply_command", "operator"),
     "release": ("pgimport.cli.release_command", "operator"),
 }
 EXIT_FAILED = 1
+COMPLETE = "__complete"  # hidden command: the scripts of `pgimport completion` call it
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the command's exit code: EX_CONFIG if its packages or the kubeconfig are missing."""
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    parser = build_parser("kubectl pgimport" if Path(sys.argv[0]).name == PLUGIN else "pgimport")
+    if words[:1] == [COMPLETE]:
+        from pgimport.cli.cluster_commands.completion import complete_main
+
+        return complete_main(words[1:], parser)
+    arguments = parser.parse_args(words)
+    if (option := find_ignored_option(arguments)) is not None:
+        parser.error(f"{option} does not apply to `{arguments.command}`")
     module, extra = COMMANDS[arguments.command]
     try:
         run = load_main(module, f"pgimport {arguments.command}", extra)
@@ -35,7 +48,7 @@ def _run(run: Callable[[Arguments, Mapping[str, str]], int], arguments: Argument
     try:
         return run(arguments, os.environ)
     except PgimportError as error:
-        from pgimport.cli.console import print_error
+        from pgimport.cli.messages import print_error
 
         print_error(f"pgimport {arguments.command}: {error}")
         return EX_CONFIG if isinstance(error, KubernetesNotConfigured) else EXIT_FAILED

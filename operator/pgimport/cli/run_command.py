@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from pgimport.cli.console import Console, print_error
+from pgimport.cli.console import Console
 from pgimport.cli.local_import import ImportFailed, ignore_signals, run_locally
+from pgimport.cli.messages import print_error
 from pgimport.cli.run_options import read_options
 from pgimport.model.errors import PgimportError, Refused, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason

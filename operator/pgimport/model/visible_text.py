@@ -6,11 +6,12 @@ leaves the program: the console of the CLI, log lines, the worker's lines, statu
 
 import json
 import re
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pgimport.model.base_models import LenientModel
+if TYPE_CHECKING:  # needs pydantic: too slow for a command line that only prints
+    from pgimport.model.base_models import LenientModel
 
-_ModelT = TypeVar("_ModelT", bound=LenientModel)
+_ModelT = TypeVar("_ModelT", bound="LenientModel")
 
 # C0 and DEL, C1, line and paragraph separators, and surrogates; the characters that change the direction of a text
 # (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters); and invisible tags, with which a name can

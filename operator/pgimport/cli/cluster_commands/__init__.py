@@ -1,0 +1,1 @@
+"""Commands that show and change imports, previews, schedules and Projects of a cluster. They call kubectl."""

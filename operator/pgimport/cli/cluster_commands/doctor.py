@@ -1,0 +1,106 @@
+"""`pgimport doctor`: reads what it may, and prints a line for each check."""
+
+import argparse
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+
+from pgimport import __version__
+from pgimport.cli.cluster_commands.blocks import Checks, Sign
+from pgimport.cli.cluster_commands.command_context import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES, CommandContext
+from pgimport.cli.cluster_commands.doctor_checks import (
+    Row,
+    check_deployments,
+    check_objects,
+    check_projects,
+    check_resources,
+    check_rights,
+)
+from pgimport.cli.cluster_commands.errors import CommandFailed, NotAllowed
+from pgimport.model.names import GROUP
+
+API_SECONDS = 10
+DEPLOYMENTS = "--selector=app.kubernetes.io/component in (operator,api),app.kubernetes.io/name=pgimport"
+ONLY_ADMINS = "only admins may, and you can work without"
+
+
+def run_doctor(context: CommandContext, _arguments: argparse.Namespace) -> int:
+    """Returns 1 if a check failed."""
+    rows = [_check_cluster(context)]
+    if rows[0][0] is not Sign.FAIL:
+        rows.append(
+            check_resources(context.kubectl.run("api-resources", f"--api-group={GROUP}", "--output=name").split())
+        )
+    if rows[-1][0] is not Sign.FAIL:
+        rows += _check_rights(context)
+        rows += _check_deployments(context)
+        rows += _check_projects(context)
+        rows += _check_objects(context)
+    rows += [_check_psql(), *_check_api(context)]
+    context.screen.print_page(Checks(rows))
+    return 1 if any(sign is Sign.FAIL for sign, _, _ in rows) else 0
+
+
+def _check_cluster(context: CommandContext) -> Row:
+    answers, text = context.kubectl.try_run("get", "--raw", "/version")
+    if answers:
+        return Sign.PASS, "cluster", f"kubectl reaches it; namespace {context.kubectl.namespace}"
+    return Sign.FAIL, "cluster", f"kubectl cannot use it: {text.splitlines()[-1] if text else 'no message'}"
+
+
+def _check_rights(context: CommandContext) -> list[Row]:
+    namespace = context.kubectl.namespace
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    try:
+        status = context.kubectl.create(review).get("status") or {}
+    except CommandFailed as error:
+        return [(Sign.WARN, "rights", f"the cluster does not tell what you may do: {error}")]
+    return check_rights(status.get("resourceRules") or [], namespace, complete=not status.get("incomplete"))
+
+
+def _check_deployments(context: CommandContext) -> list[Row]:
+    try:
+        return check_deployments(context.kubectl.list("deployments", "--all-namespaces", DEPLOYMENTS), __version__)
+    except NotAllowed:
+        return [(Sign.WARN, "operator", f"you may not list Deployments: {ONLY_ADMINS}")]
+
+
+def _check_projects(context: CommandContext) -> list[Row]:
+    try:
+        return check_projects(context.kubectl.list(PROJECTS))
+    except NotAllowed:
+        return [(Sign.WARN, "projects", f"you may not list Projects: {ONLY_ADMINS}")]
+
+
+def _check_objects(context: CommandContext) -> list[Row]:
+    rows: list[Row] = []
+    for resource, noun in ((IMPORTS, "imports"), (PREVIEWS, "previews"), (SCHEDULES, "schedules")):
+        try:
+            rows += check_objects(context.kubectl.list(resource), noun, context.now())
+        except NotAllowed as error:
+            rows.append((Sign.FAIL, noun, f"you may not list them: {error}"))
+    return rows
+
+
+def _check_psql() -> Row:
+    if shutil.which("psql") is None:
+        return Sign.WARN, "psql", "it is not on PATH. Install PostgreSQL's client programs for `preview psql`."
+    version = subprocess.run(["psql", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    return Sign.PASS, "psql", version
+
+
+def _check_api(context: CommandContext) -> list[Row]:
+    """Checks the HTTP API if the user has configured it; only `import create --dump` needs it."""
+    url = context.environment.get("PGIMPORT_API_URL", "")
+    if not url.startswith(("http://", "https://")):
+        return []
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/readyz", timeout=API_SECONDS):  # noqa: S310 (checked above)
+            return [(Sign.PASS, "HTTP API", f"{url} is ready")]
+    except (urllib.error.URLError, OSError) as error:
+        return [(Sign.FAIL, "HTTP API", f"{url} is not ready: {error}. Check PGIMPORT_API_URL.")]

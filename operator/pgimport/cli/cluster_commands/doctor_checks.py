@@ -1,0 +1,176 @@
+"""Decides what `pgimport doctor` reports about an installation, from objects that were read. Pure.
+
+A check that the user may not make is a warning that says whom to ask: most users are tenants, not admins.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pgimport.cli.cluster_commands.blocks import Sign
+from pgimport.cli.cluster_commands.import_pages import describe_condition
+from pgimport.cli.cluster_commands.objects import (
+    Json,
+    find_condition,
+    format_since,
+    has_ended,
+    is_observed,
+    name_of,
+    namespace_of,
+    parse_time,
+    read,
+)
+from pgimport.cli.cluster_commands.projects import describe_server
+from pgimport.model.names import GROUP
+
+Row = tuple[Sign, str, str]
+
+RESOURCES = ("postgresimports", "previewdatabases", "postgresimportschedules", "projects")
+UNSEEN_LIMIT = timedelta(minutes=2)  # an operator that works sees an object within seconds
+DELETION_LIMIT = timedelta(minutes=10)
+
+# API group, resource, verbs, and which commands need them.
+_TENANT_RESOURCES = RESOURCES[:3]
+_RIGHTS = (
+    *((GROUP, resource, ("get", "list", "watch"), "show and wait") for resource in _TENANT_RESOURCES),
+    *((GROUP, resource, ("create", "patch", "delete"), "create and change") for resource in _TENANT_RESOURCES),
+    ("", "secrets", ("get",), "preview psql, preview url, import retry"),
+    ("", "secrets", ("create",), "import create --from-file and --from-env"),
+    ("", "pods", ("get", "list", "watch"), "import logs"),
+    ("", "pods/log", ("get",), "import logs"),
+    ("", "configmaps", ("get",), "import report"),
+)
+
+
+def check_resources(names: Sequence[str]) -> Row:
+    """Checks which of our resources the API server serves. `names`: as kubectl lists them, with their group."""
+    missing = [resource for resource in RESOURCES if f"{resource}.{GROUP}" not in names]
+    if missing:
+        return (
+            Sign.FAIL,
+            "resources",
+            f"the cluster does not serve {', '.join(missing)}. Install the chart, or its CRDs.",
+        )
+    return Sign.PASS, "resources", f"the cluster serves {', '.join(RESOURCES)}"
+
+
+def check_rights(rules: Sequence[Json], namespace: str, *, complete: bool) -> list[Row]:
+    """Checks what the user may do in the namespace. `rules`: of a SelfSubjectRulesReview, which may be incomplete."""
+    lacking: dict[str, list[str]] = {}
+    for group, resource, verbs, purpose in _RIGHTS:
+        refused = [verb for verb in verbs if not is_allowed(rules, group, resource, verb)]
+        if refused:
+            lacking.setdefault(purpose, []).append(f"{'/'.join(refused)} {resource}")
+    if not lacking:
+        return [(Sign.PASS, "rights", f"you may use all commands in namespace {namespace}")]
+    unsure = "" if complete else " This list may be incomplete: the cluster's authorizer does not tell all."
+    return [
+        (
+            Sign.WARN,
+            "rights",
+            f"in namespace {namespace}, you may not {', '.join(what)}. Needed for: {purpose}.{unsure}",
+        )
+        for purpose, what in lacking.items()
+    ]
+
+
+def is_allowed(rules: Sequence[Json], group: str, resource: str, verb: str) -> bool:
+    """Tells whether a rule allows the verb on all objects of the resource."""
+
+    def covers(values: Sequence[str] | None, value: str) -> bool:
+        return "*" in (values or ()) or value in (values or ())
+
+    _, _, subresource = resource.partition("/")
+    return any(
+        covers(rule.get("verbs"), verb)
+        and covers(rule.get("apiGroups"), group)
+        and (
+            covers(rule.get("resources"), resource)
+            or (subresource and f"*/{subresource}" in (rule.get("resources") or ()))
+        )
+        and not rule.get("resourceNames")
+        for rule in rules
+    )
+
+
+def check_deployments(deployments: Sequence[Json], version: str) -> list[Row]:
+    """Checks the operator and the API: they run, in the version of this program."""
+    operators = [item for item in deployments if _component(item) == "operator"]
+    if not operators:
+        return [(Sign.FAIL, "operator", "the cluster has no operator. Install the chart.")]
+    return [row for item in deployments if _component(item) in ("operator", "api") for row in _check_one(item, version)]
+
+
+def _component(deployment: Json) -> str:
+    labels: Json = read(deployment, "metadata", "labels") or {}
+    return str(labels.get("app.kubernetes.io/component") or "")
+
+
+def deployed_version(deployment: Json) -> str:
+    labels: Json = read(deployment, "metadata", "labels") or {}
+    return str(labels.get("app.kubernetes.io/version") or "unknown")
+
+
+def _check_one(deployment: Json, version: str) -> list[Row]:
+    name, component = f"{namespace_of(deployment)}/{name_of(deployment)}", _component(deployment)
+    if not read(deployment, "status", "availableReplicas"):
+        advice = f"Run `kubectl -n {namespace_of(deployment)} describe deployment {name_of(deployment)}`."
+        return [(Sign.FAIL, component, f"{name} has no pod that is ready. {advice}")]
+    installed = deployed_version(deployment)
+    if installed != version:
+        return [
+            (Sign.WARN, component, f"{name} runs in version {installed}, this program has {version}. Use the same.")
+        ]
+    return [(Sign.PASS, component, f"{name} runs in version {installed}")]
+
+
+def check_projects(projects: Sequence[Json]) -> list[Row]:
+    """Checks the server of each Project, as the operator has found it, and repeats its warnings."""
+    if not projects:
+        return [(Sign.WARN, "projects", "there is no Project. An admin creates one for each tenant.")]
+    rows: list[Row] = []
+    for project in projects:
+        name = f"project {name_of(project)}"
+        if read(project, "status", "ready"):
+            version = read(project, "status", "targetVersion")
+            rows.append((Sign.PASS, name, f"PostgreSQL {version} at {describe_server(project)}"))
+        else:
+            reason = describe_condition(find_condition(project)) or "the operator has not seen it yet"
+            rows.append((Sign.FAIL, name, f"{describe_server(project)}: {reason}"))
+        rows += [(Sign.WARN, name, str(text)) for text in read(project, "status", "warnings") or []]
+    return rows
+
+
+def check_objects(items: Sequence[Json], noun: str, now: datetime) -> list[Row]:
+    """Checks that the operator looks at the objects of a namespace, deletes what is deleted, and leaves nothing."""
+    unseen = [
+        item for item in items if not is_observed(item) and _is_older(item, "creationTimestamp", UNSEEN_LIMIT, now)
+    ]
+    stuck = [item for item in items if _is_older(item, "deletionTimestamp", DELETION_LIMIT, now)]
+    left = [item for item in items if noun == "imports" and has_ended(item) and not read(item, "status", "cleanedUp")]
+    rows: list[Row] = []
+    if unseen:
+        rows.append(
+            (Sign.FAIL, noun, f"the operator has not seen {_name_some(unseen)}. Ask your admin whether it runs.")
+        )
+    for item in stuck:
+        since = format_since(read(item, "metadata", "deletionTimestamp"), now)
+        rows.append((Sign.WARN, noun, f"{name_of(item)} is being deleted for {since}: {_describe(item)}"))
+    for item in left:
+        rows.append((Sign.WARN, noun, f"{name_of(item)} is not cleaned up yet: {_describe(item, 'CleanedUp')}"))
+    if not rows and items:
+        rows.append((Sign.PASS, noun, f"the operator has seen all {len(items)}"))
+    return rows
+
+
+def _is_older(item: Json, field: str, limit: timedelta, now: datetime) -> bool:
+    time = parse_time(read(item, "metadata", field))
+    return time is not None and now - time > limit
+
+
+def _name_some(items: Sequence[Json]) -> str:
+    names = [name_of(item) for item in items[:3]]
+    return ", ".join(names) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
+
+
+def _describe(item: Json, kind: str = "Ready") -> str:
+    return describe_condition(find_condition(item, kind)) or "the operator gives no reason"

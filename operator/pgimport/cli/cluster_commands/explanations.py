@@ -1,0 +1,170 @@
+"""Explains why an import waits or has failed, and which command to type next. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgimport.cli.cluster_commands.blocks import Block, Fields, Items, Title
+from pgimport.cli.cluster_commands.import_pages import (
+    build_progress,
+    describe_attempts,
+    describe_condition,
+    read_error,
+)
+from pgimport.cli.cluster_commands.objects import (
+    Json,
+    count_of,
+    find_condition,
+    has_ended,
+    hint_of,
+    name_of,
+    read,
+    reason_of,
+    state_of,
+)
+from pgimport.model.reasons import Reason
+
+UNCHANGED = "The target is as it was before the import."
+WAITS_FOR_OTHERS = (Reason.WAITING_FOR_TARGET, Reason.WAITING_FOR_SLOT, Reason.QUEUED, Reason.WAITING_FOR_REFRESH)
+NEEDS_NEW_TARGET = (Reason.TARGET_NOT_FOUND, Reason.TARGET_GONE)
+LOG_HELPS = (Reason.WORKER_FAILED, Reason.POST_IMPORT_FAILED, Reason.RESTORE_FAILED, Reason.DUMP_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKeys:
+    """What is known about the Secret with the source's URL: its keys, or that it does not exist."""
+
+    exists: bool
+    keys: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Objects around an import. None: not read, or the user may not read it."""
+
+    preview: Json | None = None
+    preview_missing: bool = False
+    secret: SecretKeys | None = None
+
+
+def build_explanation(body: Json, around: Surroundings, now: datetime) -> list[Block]:
+    """Builds the answer of `import explain`. Commands are written without the name of the program."""
+    return [
+        Title(f"import {name_of(body)}", state_of(body)),
+        *build_progress(body),
+        Fields(_list_facts(body, around)),
+        Items("what was tried", describe_attempts(body, now)),
+        Items("what remains", _list_remaining(body)),
+    ]
+
+
+def _list_facts(body: Json, around: Surroundings) -> list[tuple[str, str]]:
+    condition = find_condition(body)
+    if not condition:
+        return [("reason", "The operator has not seen the import yet. If this lasts, run `doctor`.")]
+    failed = state_of(body) in ("failed", "cancelled")
+    error = read_error(body)
+    hint = hint_of(body)
+    return [
+        ("reason", reason_of(body) if failed else describe_condition(condition)),
+        ("error", error if failed or reason_of(body) == Reason.RETRYING else ""),
+        ("Secret", _describe_secret(body, around.secret)),
+        ("preview", _describe_preview(body, around)),
+        ("what to do", hint if hint not in f"{error} {condition.get('message')}" else ""),
+    ]
+
+
+def _describe_secret(body: Json, secret: SecretKeys | None) -> str:
+    """Says what is wrong with the Secret of the source's URL, if something is."""
+    reference = read(body, "spec", "source", "urlSecretRef")
+    if secret is None or not isinstance(reference, dict) or has_ended(body):
+        return ""
+    name, key = reference.get("name"), reference.get("key")
+    if not secret.exists:
+        return f"Secret {name} does not exist."
+    if key not in secret.keys:
+        there = f"It has {', '.join(secret.keys)}." if secret.keys else "It has no keys."
+        return f"Secret {name} has no key {key}. {there}"
+    return ""
+
+
+def _describe_preview(body: Json, around: Surroundings) -> str:
+    """Says what is wrong with the target, if something is."""
+    name = read(body, "spec", "target", "previewDatabase")
+    if around.preview_missing:
+        return f"PreviewDatabase {name} does not exist."
+    if around.preview is None or has_ended(body) or state_of(around.preview) == "ready":
+        return ""
+    return f"{name} is {state_of(around.preview)}. {describe_condition(find_condition(around.preview))}"
+
+
+def _list_remaining(body: Json) -> list[str]:
+    state, status = state_of(body), body.get("status") or {}
+    if state == "completed":
+        refused = find_condition(body, "FullyImported")
+        lost = refused.get("status") == "False"
+        return ["The target holds the verified import.", *([str(refused.get("message"))] if lost else [])]
+    if state in ("failed", "cancelled"):
+        return [UNCHANGED, "The import will not run again. A new one can."]
+    used, most = (
+        int(status.get("attempts") or 0),
+        int(status.get("maxAttempts") or read(body, "spec", "maxAttempts") or 3),
+    )
+    if state == "running":
+        left = most - used
+        return [f"If this attempt fails for a reason that can pass, the import has {count_of(left, 'attempt')} left."]
+    limit = read(body, "spec", "pendingTimeout")
+    return [f"It waits for at most {limit}." if limit else "It waits without a limit: spec.pendingTimeout is not set."]
+
+
+def suggest_commands(body: Json, around: Surroundings) -> list[str]:
+    """Returns the commands to type next. `PGIMPORT` stands for the program, NS for the option of the namespace."""
+    name, reason, state = name_of(body), reason_of(body), state_of(body)
+    preview = read(body, "spec", "target", "previewDatabase")
+    if state == "completed":
+        return _after_success(body, around, name, preview)
+    if state == "running":
+        return [f"PGIMPORT import get {name} --watch"]
+    if state == "pending":
+        return _while_pending(body, around, name, reason, preview)
+    if around.preview_missing or reason == Reason.TARGET_GONE:
+        return [f"PGIMPORT preview create {preview}", f"PGIMPORT import retry {name}"]
+    if reason == Reason.TARGET_NOT_EMPTY:
+        return [f"PGIMPORT import retry {name} --recreate"]
+    if reason in LOG_HELPS:
+        return [f"PGIMPORT import logs {name}", f"PGIMPORT import retry {name}"]
+    if reason == Reason.VERIFICATION_FAILED:
+        return [f"PGIMPORT import report {name}", f"PGIMPORT import retry {name}"]
+    return [f"PGIMPORT import retry {name}"]
+
+
+def _after_success(body: Json, around: Surroundings, name: str, preview: str | None) -> list[str]:
+    report = [f"PGIMPORT import report {name}"] if read(body, "status", "skipped") else []
+    if preview is None:
+        return [f"PGIMPORT import preflight {name}"]
+    if read(around.preview or {}, "spec", "golden"):
+        return [*report, f"PGIMPORT preview clone NEW --from {preview}"]
+    return [*report, f"PGIMPORT preview psql {preview}"]
+
+
+def _while_pending(body: Json, around: Surroundings, name: str, reason: str, preview: str | None) -> list[str]:
+    secret = read(body, "spec", "source", "urlSecretRef") or {}
+    if reason == Reason.SUSPENDED:
+        return [f"PGIMPORT import resume {name}"]
+    if around.preview_missing or reason in NEEDS_NEW_TARGET:
+        return [f"PGIMPORT preview create {preview}"]
+    if around.secret is not None and not around.secret.exists:
+        return [f"kubectl create secret generic {secret.get('name')} --from-file={secret.get('key')}=FILE NS"]
+    if around.secret is not None and secret.get("key") not in around.secret.keys and around.secret.keys:
+        source = f"{secret.get('name')}/{around.secret.keys[0]}"
+        create = f"PGIMPORT import create NEW --preview {preview} --from-secret {source}"
+        return [f"PGIMPORT import cancel {name}", create]
+    if around.preview is not None and state_of(around.preview) == "expired":
+        return [f"PGIMPORT preview extend {preview}"]
+    if reason == Reason.TARGET_NOT_READY:
+        return [f"PGIMPORT preview get {preview}"]
+    if reason in WAITS_FOR_OTHERS:
+        return ["PGIMPORT import list"]
+    if reason in (Reason.PROJECT_NOT_READY, Reason.PROJECT_NOT_FOUND, ""):
+        return ["PGIMPORT doctor"]
+    return [f"PGIMPORT import get {name} --watch"]

@@ -1,0 +1,63 @@
+"""Shows an import until it has ended: a live view on a terminal, a line for each change otherwise."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+from pgimport.cli.cluster_commands.blocks import Page, Table, raw, select_columns, shown
+from pgimport.cli.cluster_commands.command_context import IMPORTS, CommandContext
+from pgimport.cli.cluster_commands.import_pages import build_import_page, build_import_table
+from pgimport.cli.cluster_commands.objects import Json, exit_code_of, has_ended, name_of, reason_of, state_of
+from pgimport.cli.cluster_commands.outcomes import Outcome
+from pgimport.cli.cluster_commands.screen import LiveView
+from pgimport.cli.cluster_commands.waiting import follow
+
+
+def decide_import_end(body: Json) -> Outcome | None:
+    """Returns the outcome of an import that has ended, with the exit code of its reason."""
+    if not has_ended(body):
+        return None
+    reason = "" if state_of(body) == "completed" else f": {reason_of(body)}"
+    return Outcome(exit_code_of(body), f"import {name_of(body)} {state_of(body)}{reason}")
+
+
+def watch_import(context: CommandContext, name: str, timeout: float | None = None) -> int:
+    """Shows an import until it has ended. Returns its exit code. Raises CommandFailed."""
+    screen = context.screen
+    with screen.live() if screen.has_cursor else nullcontext() as view:
+        body, outcome = follow(
+            context,
+            IMPORTS,
+            name,
+            decide_import_end,
+            timeout,
+            _draw(context, view) if view is not None else _print_changes(context),
+            draws=view is not None,
+        )
+    if screen.is_terminal:
+        screen.print_page(*build_import_page(body, context.now()))
+    return outcome.exit_code
+
+
+def _draw(context: CommandContext, view: LiveView) -> Callable[[Json], None]:
+    return lambda body: view.show(Page(build_import_page(body, context.now())))
+
+
+def _print_changes(context: CommandContext) -> Callable[[Json], None]:
+    """Returns a function that prints the row of an import whenever what it shows has changed."""
+    last: list[str] = []
+
+    def show(body: Json) -> None:
+        table = build_import_table([body], context.now(), all_namespaces=False)
+        cells = format_row(table, to_terminal=context.screen.is_terminal)
+        if cells != last:
+            last[:] = cells
+            context.screen.print_line(("  " if context.screen.is_terminal else "\t").join(cells))
+
+    return show
+
+
+def format_row(table: Table, *, to_terminal: bool) -> list[str]:
+    """Returns the cells of the first row without its age, which always changes on a terminal."""
+    narrow = select_columns(table, wide=False)
+    cells = [shown(cell) if to_terminal else raw(cell) for cell in narrow.rows[0]]
+    return cells[:-1] if to_terminal else cells

@@ -1,0 +1,137 @@
+"""`pgimport preview list|get|create|clone|reset|extend|delete`."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pgimport.cli.cluster_commands.command_context import PREVIEWS, CommandContext
+from pgimport.cli.cluster_commands.errors import CommandFailed
+from pgimport.cli.cluster_commands.listings import print_list, print_raw_object
+from pgimport.cli.cluster_commands.objects import Json, name_of, parse_time, read
+from pgimport.cli.cluster_commands.preview_pages import (
+    build_preview_page,
+    build_preview_table,
+    decide_preview_ready,
+    is_golden,
+)
+from pgimport.cli.cluster_commands.projects import find_project
+from pgimport.cli.cluster_commands.waiting import follow
+from pgimport.model.names import API_VERSION
+
+DEFAULT_TTL = "24h"  # of the CRD
+
+
+def list_previews(context: CommandContext, arguments: argparse.Namespace) -> int:
+    return print_list(
+        context,
+        PREVIEWS,
+        "previews",
+        arguments,
+        lambda items: build_preview_table(items, context.now(), all_namespaces=arguments.all_namespaces),
+    )
+
+
+def get_preview(context: CommandContext, arguments: argparse.Namespace) -> int:
+    if not print_raw_object(context, PREVIEWS, arguments):
+        context.screen.print_page(*build_preview_page(context.kubectl.get(PREVIEWS, arguments.name), context.now()))
+    return 0
+
+
+def create_preview(context: CommandContext, arguments: argparse.Namespace) -> int:
+    if arguments.golden and arguments.ttl:
+        raise CommandFailed("a golden preview has no lifetime: leave --ttl out")
+    spec: Json = {"project": find_project(context, arguments.project)}
+    return _create(context, arguments, spec | ({"golden": True} if arguments.golden else {}))
+
+
+def clone_preview(context: CommandContext, arguments: argparse.Namespace) -> int:
+    spec: Json = {"mode": "clone"}
+    if arguments.source:
+        source = context.kubectl.get(PREVIEWS, arguments.source)
+        if not is_golden(source) and not arguments.disconnect:
+            raise CommandFailed(
+                f"preview {arguments.source} is not golden. To copy it, its sessions must end: add --disconnect"
+            )
+        disconnect: Json = {"disconnect": True} if arguments.disconnect else {}
+        spec |= {"project": source["spec"]["project"], "from": {"previewDatabase": arguments.source, **disconnect}}
+    else:
+        spec["project"] = find_project(context, arguments.project)
+    return _create(context, arguments, spec)
+
+
+def _create(context: CommandContext, arguments: argparse.Namespace, spec: Json) -> int:
+    ttl: Json = {"ttl": arguments.ttl} if arguments.ttl else {}
+    context.kubectl.create(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "PreviewDatabase",
+            "metadata": {"name": arguments.name},
+            "spec": {**spec, **ttl},
+        }
+    )
+    context.screen.print_line(f"preview {arguments.name} created")
+    return _wait_if_wanted(context, [arguments.name], arguments)
+
+
+def reset_previews(context: CommandContext, arguments: argparse.Namespace) -> int:
+    names = ", ".join(arguments.names)
+    context.screen.confirm(f"This drops all content of {names}. Continue?", yes=arguments.yes)
+    return _change_each(
+        context, arguments, lambda body: {"resetAt": next_date(body, "resetAt", context.now())}, "is being reset"
+    )
+
+
+def extend_previews(context: CommandContext, arguments: argparse.Namespace) -> int:
+    def build_spec(body: Json) -> Json:
+        if is_golden(body):
+            raise CommandFailed(f"preview {name_of(body)} is golden and never expires")
+        ttl: Json = {"ttl": arguments.ttl} if arguments.ttl else {}
+        return {"renewedAt": next_date(body, "renewedAt", context.now()), **ttl}
+
+    return _change_each(context, arguments, build_spec, f"is extended by {arguments.ttl or 'its ttl'}")
+
+
+def next_date(body: Json, field: str, now: datetime) -> str:
+    """Returns the date that asks for one more reset or renewal: now, or just after the last one of a later clock."""
+    last = parse_time(read(body, "spec", field))
+    date = now if last is None or last < now else last + timedelta(milliseconds=1)
+    return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _change_each(
+    context: CommandContext, arguments: argparse.Namespace, build_spec: Callable[[Json], Json], done: str
+) -> int:
+    code, changed = 0, []
+    for name in arguments.names:
+        try:
+            body = context.kubectl.get(PREVIEWS, name)
+            patch: dict[str, Any] = {"metadata": {"uid": body["metadata"]["uid"]}, "spec": build_spec(body)}
+            context.kubectl.patch(PREVIEWS, name, patch)
+            context.screen.print_line(f"preview {name} {done}")
+            changed.append(name)
+        except CommandFailed as error:
+            context.screen.print_note(f"pgimport: {error}")
+            code = error.exit_code
+    return _wait_if_wanted(context, changed, arguments) or code
+
+
+def delete_previews(context: CommandContext, arguments: argparse.Namespace) -> int:
+    names = ", ".join(arguments.names)
+    context.screen.confirm(f"This deletes {names} with all content. Continue?", yes=arguments.yes)
+    timeout = f"--timeout={arguments.timeout:.0f}s"
+    for name in arguments.names:
+        context.kubectl.run("delete", PREVIEWS, name, timeout)
+        context.screen.print_line(f"preview {name} deleted")
+    return 0
+
+
+def _wait_if_wanted(context: CommandContext, names: Sequence[str], arguments: argparse.Namespace) -> int:
+    code = 0
+    for name in names if arguments.wait else ():
+        _, outcome = follow(context, PREVIEWS, name, decide_preview_ready, arguments.timeout)
+        context.screen.print_line(outcome.message) if outcome.exit_code == 0 else context.screen.print_note(
+            f"pgimport: {outcome.message}"
+        )
+        code = code or outcome.exit_code
+    return code
