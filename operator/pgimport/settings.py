@@ -62,6 +62,7 @@ class Settings(BaseModel):
     )
     log_level: str = "info"
     health_port: int = Field(default=8080, ge=1, le=65535)
+    metrics_port: int = Field(default=8081, ge=1, le=65535)
     workers: int = Field(
         default=8,
         ge=1,

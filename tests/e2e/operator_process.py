@@ -51,13 +51,15 @@ class Operator:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
+        with socket.socket() as health, socket.socket() as metrics:
+            ports = {}
+            for name, listener in (("HEALTH", health), ("METRICS", metrics)):
+                listener.bind(("127.0.0.1", 0))
+                ports[f"PGIMPORT_{name}_PORT"] = str(listener.getsockname()[1])
         with self._log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pgimport", "operator"],
-                env={**self._environment, "PGIMPORT_HEALTH_PORT": str(port)},
+                env={**self._environment, **ports},
                 stdout=out,
                 stderr=out,
             )

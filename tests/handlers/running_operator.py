@@ -13,6 +13,7 @@ from tests.support.samples import a_result
 
 from pgimport.handlers.main import run
 from pgimport.kubernetes_client.resource_cache import ResourceCache
+from pgimport.metrics.operator_metrics import OperatorMetrics
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.settings import read_settings
 
@@ -38,24 +39,27 @@ def write_kubeconfig(url: str, folder: Path) -> Path:
 
 
 @contextmanager
-def run_operator(kubernetes: Kubernetes) -> Iterator[None]:
-    """Runs the operator's own program in a thread for the duration of a block."""
+def run_operator(kubernetes: Kubernetes) -> Iterator[int]:
+    """Runs the operator's own program in a thread for the duration of a block. Yields the port of its metrics."""
+    metrics_port = free_port()
     settings = read_settings(
         {
             "PGIMPORT_NAMESPACE": HOME,
             "PGIMPORT_WORKER_IMAGES": '{"16": "registry/worker:16"}',
             "PGIMPORT_HEALTH_PORT": str(free_port()),
+            "PGIMPORT_METRICS_PORT": str(metrics_port),
             "PGIMPORT_SWEEP_SECONDS": "1",
         }
     )
-    cluster = kubernetes.connect()
+    metrics = OperatorMetrics()
+    cluster = kubernetes.connect(on_request=metrics.queue.record_request)
     cache = ResourceCache(cluster)
-    context = ReconcileContext(cluster=cluster, lists=cache, policy=settings.to_policy())
+    context = ReconcileContext(cluster=cluster, lists=cache, policy=settings.to_policy(), metrics=metrics)
     stop = threading.Event()
     thread = threading.Thread(target=run, args=(context, cache, settings, stop), name="operator", daemon=True)
     thread.start()
     try:
-        yield
+        yield metrics_port
     finally:
         stop.set()
         thread.join(20)

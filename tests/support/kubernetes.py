@@ -24,7 +24,7 @@ import jsonpatch
 from kmock import KubernetesEmulator, KubernetesError, RawHandler, Request, ResourceInfo, Server, action, resource
 from kubernetes import client
 
-from pgimport.kubernetes_client.api_client import KubernetesClient
+from pgimport.kubernetes_client.api_client import KubernetesClient, RequestObserver
 from pgimport.model.names import API_VERSION, GROUP, IMPORTS, PREVIEWS, PROJECTS, SCHEDULES, VERSION
 
 Json = dict[str, Any]
@@ -258,13 +258,15 @@ class Kubernetes:
     url: str
     emulator: Emulator
 
-    def connect(self, agent: str = "pgimport") -> KubernetesClient:
+    def connect(
+        self, agent: str = "pgimport", on_request: RequestObserver = lambda verb, code, seconds: None
+    ) -> KubernetesClient:
         """Returns a client of ours. Requests with the agent BYSTANDER are never refused."""
         configuration = client.Configuration(host=self.url)
         configuration.retries = False
         api = client.ApiClient(configuration)
         api.user_agent = agent
-        return KubernetesClient(api)
+        return KubernetesClient(api, on_request)
 
     def refuse(self, method: str, part: str, status: int, **more: Any) -> None:
         """Refuses the next request with this method whose path contains this part."""

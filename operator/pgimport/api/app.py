@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from starlette.types import Lifespan
 
 from pgimport import __version__
@@ -13,6 +13,8 @@ from pgimport.api import import_routes, job_routes, preview_routes, upload_route
 from pgimport.api.api_context import ApiContext
 from pgimport.api.error_responses import RETRY_SECONDS, ApiError, add_error_handlers, build_error_response
 from pgimport.api.middleware import RequestMiddleware
+from pgimport.metrics.build_info import add_build_info
+from pgimport.metrics.exposition import CONTENT_TYPE, Exposition
 
 TITLE = "pgimport"
 DESCRIPTION = "Import PostgreSQL databases, live or from dump files, into preview databases."
@@ -33,16 +35,17 @@ def build_app(context: ApiContext | None = None, lifespan: Lifespan[FastAPI] | N
         lifespan=lifespan,
     )
     registry = CollectorRegistry()
+    add_build_info(registry, "api")
     app.state.context = context
     add_error_handlers(app)
     for module in (import_routes, job_routes, preview_routes, upload_routes):
         app.include_router(module.router, prefix="/v1")
-    _add_public_routes(app, registry)
+    _add_public_routes(app, Exposition(registry))
     app.add_middleware(RequestMiddleware, registry=registry)
     return app
 
 
-def _add_public_routes(app: FastAPI, registry: CollectorRegistry) -> None:
+def _add_public_routes(app: FastAPI, exposition: Exposition) -> None:
     """Adds the routes that need no credentials."""
     document: dict[str, Any] = {}
 
@@ -65,7 +68,7 @@ def _add_public_routes(app: FastAPI, registry: CollectorRegistry) -> None:
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(exposition.render(), media_type=CONTENT_TYPE)
 
 
 def build_document(app: FastAPI) -> dict[str, Any]:

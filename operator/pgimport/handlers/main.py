@@ -15,6 +15,9 @@ from pgimport.handlers.sweep import run_sweeps
 from pgimport.kubernetes_client.api_client import connect_kubernetes
 from pgimport.kubernetes_client.resource_cache import ResourceCache
 from pgimport.log import start_logging
+from pgimport.metrics.exposition import Exposition
+from pgimport.metrics.metrics_server import PortTaken, serve_metrics
+from pgimport.metrics.operator_metrics import OperatorMetrics
 from pgimport.model.errors import KubernetesNotConfigured
 from pgimport.model.watch_scope import WatchScope
 from pgimport.reconcile.reconcile_context import OperatorIdentity, ReconcileContext
@@ -30,7 +33,8 @@ def main(arguments: list[str]) -> int:
     try:
         settings = read_settings(os.environ)
         store = open_uploads(settings, os.environ)
-        kubernetes = connect_kubernetes()
+        metrics = OperatorMetrics()
+        kubernetes = connect_kubernetes(metrics.queue.record_request)
     except (SettingsError, KubernetesNotConfigured) as error:
         print(error, file=sys.stderr)
         return 78  # EX_CONFIG
@@ -41,6 +45,7 @@ def main(arguments: list[str]) -> int:
         lists=cache,
         policy=settings.to_policy(),
         store=store,
+        metrics=metrics,
         identity=OperatorIdentity(
             service_account=settings.service_account,
             tenant_cluster_role=settings.tenant_cluster_role,
@@ -48,7 +53,11 @@ def main(arguments: list[str]) -> int:
             api_cluster_role=settings.api_cluster_role,
         ),
     )
-    run(context, cache, settings)
+    try:
+        run(context, cache, settings)
+    except PortTaken as error:
+        print(f"PGIMPORT_METRICS_PORT: {error}", file=sys.stderr)
+        return 78
     return 0
 
 
@@ -56,34 +65,42 @@ def run(
     context: ReconcileContext, cache: ResourceCache, settings: Settings, stop_flag: threading.Event | None = None
 ) -> None:
     """Runs until a signal or `stop_flag`, and then waits for reconciles that are running."""
-    queue = WorkQueue(partial(reconcile, context), workers=settings.workers, report=partial(report_error, context))
+    queue = WorkQueue(
+        partial(reconcile, context),
+        workers=settings.workers,
+        report=partial(report_error, context),
+        metrics=context.metrics.queue,
+    )
     versions, stop = ObservedVersions(cache.find_version), threading.Event()
     registry = kopf.OperatorRegistry()
     scope = WatchScope(settings.watch_namespaces)
     targets = EventTargets(queue=queue, versions=versions, pod_history=context.pod_history, scope=scope)
     register(registry, targets)
+    context.metrics.add_state(cache, lambda: versions.stalled)
 
     def work() -> None:
         if _wait_until_listed(cache, versions, stop):
             queue.start()
             run_sweeps(context.cluster, queue, versions, scope, settings.sweep_seconds, stop)
 
-    cache.start(partial(enqueue, targets), partial(enqueue_removed, targets))
-    threading.Thread(target=work, name="sweep", daemon=True).start()
-    try:
-        asyncio.run(
-            kopf.operator(
-                registry=registry,
-                clusterwide=True,
-                standalone=True,
-                liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
-                stop_flag=stop_flag,
+    # Metrics are served before the first answer of /healthz: a pod that is ready can be scraped.
+    with serve_metrics(settings.metrics_port, Exposition(context.metrics.registry)):
+        cache.start(partial(enqueue, targets), partial(enqueue_removed, targets))
+        threading.Thread(target=work, name="sweep", daemon=True).start()
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=registry,
+                    clusterwide=True,
+                    standalone=True,
+                    liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
+                    stop_flag=stop_flag,
+                )
             )
-        )
-    finally:
-        stop.set()
-        cache.stop()
-        queue.stop()
+        finally:
+            stop.set()
+            cache.stop()
+            queue.stop()
 
 
 def _wait_until_listed(cache: ResourceCache, versions: ObservedVersions, stop: threading.Event) -> bool:

@@ -5,6 +5,7 @@ by default. Every delete sets a propagation policy, because deleting a Job would
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -29,13 +30,21 @@ REQUEST_TIMEOUT = (5, 30)  # seconds to connect and to read
 PAGE = 100
 WATCH_SILENCE = 100  # seconds without data; the API server sends a bookmark about once a minute
 Json = dict[str, Any]
+# Takes a request's verb, its status code, and the seconds to the response. Without a response the code is empty.
+RequestObserver = Callable[[str, str, float], None]
 
 
 class KubernetesClient:
     """A client of one Kubernetes API server; safe to share between threads."""
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(
+        self,
+        api: client.ApiClient,
+        on_request: RequestObserver = lambda verb, code, seconds: None,
+    ) -> None:
+        """`on_request`: called after each request."""
         self._api = api
+        self._on_request = on_request
 
     def get(self, path: str, **query: str) -> Json:
         """Reads an object or a list. Raises NotFound if it does not exist."""
@@ -166,14 +175,19 @@ class KubernetesClient:
         )
         if content_type == "application/apply-patch+yaml":
             body = json.dumps(body)
+        started, code = time.monotonic(), ""
         try:
-            return self._api.call_api(method, url, headers, body, _request_timeout=timeout or REQUEST_TIMEOUT)
+            response = self._api.call_api(method, url, headers, body, _request_timeout=timeout or REQUEST_TIMEOUT)
+            code = str(response.status)
+            return response
         except client.ApiException as error:
             raise KubernetesUnavailable(f"{method} {path}: {error.reason}") from error
         except urllib3.exceptions.HTTPError as error:
             raise KubernetesUnavailable(
                 f"{method} {path}: {type(error).__name__}: Kubernetes does not answer"
             ) from error
+        finally:
+            self._on_request(method, code, time.monotonic() - started)
 
 
 def _api_error(method: str, path: str, status: int, data: bytes) -> PgimportError:
@@ -198,7 +212,9 @@ def _api_error(method: str, path: str, status: int, data: bytes) -> PgimportErro
             return PgimportError(text)
 
 
-def connect_kubernetes() -> KubernetesClient:
+def connect_kubernetes(
+    on_request: RequestObserver = lambda verb, code, seconds: None,
+) -> KubernetesClient:
     """Connects with the pod's service account, or outside a cluster with the current context of the kubeconfig.
 
     Raises KubernetesNotConfigured.
@@ -216,4 +232,4 @@ def connect_kubernetes() -> KubernetesClient:
             ) from error
     configuration.connection_pool_maxsize = 128  # reconcile workers and the sweep share the connections
     configuration.retries = False  # the work queue retries with backoff
-    return KubernetesClient(client.ApiClient(configuration))
+    return KubernetesClient(client.ApiClient(configuration), on_request)

@@ -29,7 +29,7 @@ from pgimport.model.resources import (
 )
 from pgimport.model.schedule_spec import ScheduleSpec
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import TERMINAL_STATES, ImportStatus, PreviewStatus
+from pgimport.model.status import TERMINAL_STATES, ImportState, ImportStatus, PreviewStatus
 from pgimport.model.visible_text import show_controls_of_json
 
 SpecT = TypeVar("SpecT", bound=StrictModel)
@@ -47,10 +47,15 @@ def parse_meta(body: Json) -> ObjectMeta:
         generation=raw.get("generation", 0),
         created_at=datetime.fromisoformat(raw["creationTimestamp"]),
         deleting="deletionTimestamp" in raw,
+        deletion_requested_at=_parse_time(raw.get("deletionTimestamp")),
         finalizers=tuple(raw.get("finalizers", ())),
         labels=dict(raw.get("labels", {})),
         owner_uids=tuple(owner["uid"] for owner in raw.get("ownerReferences") or ()),
     )
+
+
+def _parse_time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def parse_spec(body: Json, model: type[SpecT]) -> tuple[SpecT | None, str | None]:
@@ -105,14 +110,15 @@ def parse_import_owner(body: Json) -> ImportOwner:
     meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     ended, cleaned_up = is_terminal(body), status.get("cleanedUp", False)
     upload_gone = "uploadKey" not in (spec.get("source") or {}) or status.get("uploadDeleted", False)
-    completed_at = status.get("completedAt") if ended else None
     return ImportOwner(
         name=meta["name"],
         uid=meta["uid"],
         project=spec.get("project", ""),
         cleaned_up=cleaned_up,
-        ended_at=datetime.fromisoformat(completed_at) if completed_at else None,
+        ended_at=_parse_time(status.get("completedAt")) if ended else None,
         removable=ended and cleaned_up and upload_gone and "deletionTimestamp" not in meta,
+        state=ImportState(status["state"]) if ended else None,
+        dry_run=bool(spec.get("dryRun")),
     )
 
 

@@ -41,6 +41,7 @@ class _CachedKind(Generic[ContentT]):
     objects: dict[str, dict[str, _CachedObject[ContentT]]] = field(default_factory=dict)
     listed: bool = False
     listed_at: float = -1e9
+    answered_at: float | None = None  # by a list, or by an event or bookmark of the watch; None: never
     end_watch: Callable[[], None] | None = None
 
 
@@ -129,6 +130,22 @@ class WatchCache(Generic[ContentT]):
                 (name, cached.content) for part in parts for name, cached in part.items() if cached.content is not None
             ]
 
+    def list_by_namespace(self, kind: str, content_type: type[OtherT]) -> dict[str, list[OtherT]]:
+        """Lists the contents of one type in each namespace, in no order."""
+        with self._changed:
+            return {
+                namespace: [cached.content for cached in part.values() if isinstance(cached.content, content_type)]
+                for namespace, part in self._kinds[kind].objects.items()
+            }
+
+    def measure_watch_ages(self) -> dict[str, float]:
+        """Returns for each kind the seconds since the API server last sent something about it.
+
+        It sends a bookmark about once a minute. A kind whose CRD is missing has no age.
+        """
+        now = self._clock()
+        return {name: now - kind.answered_at for name, kind in self._kinds.items() if kind.answered_at is not None}
+
     def list_instances(self, kind: str, content_type: type[OtherT], namespace: str | None = None) -> list[OtherT]:
         """Lists the contents of one type, without their names. Quick if few of many objects have this type."""
         with self._changed:
@@ -211,7 +228,7 @@ class WatchCache(Generic[ContentT]):
         gone = self._drop_unlisted(kind, names, int(version))
         with self._changed:
             self._kinds[kind].listed = True
-            self._kinds[kind].listed_at = self._clock()
+            self._kinds[kind].listed_at = self._kinds[kind].answered_at = self._clock()
             self._changed.notify_all()
         for key, content in gone:
             self._on_removal(key, content)
@@ -234,7 +251,7 @@ class WatchCache(Generic[ContentT]):
 
     def _watch(self, kind: str, version: str) -> str:
         def on_open(end: Callable[[], None]) -> None:
-            self._kinds[kind].end_watch = end
+            self._kinds[kind].end_watch, self._kinds[kind].answered_at = end, self._clock()
             if self._stopping.is_set():  # since the list
                 end()
 
@@ -243,6 +260,7 @@ class WatchCache(Generic[ContentT]):
             if event["type"] == "ERROR":
                 raise NotFound(str(body.get("message", "the watch ended")))
             version = str(body["metadata"]["resourceVersion"])
+            self._kinds[kind].answered_at = self._clock()
             self._record_response()
             if event["type"] != "BOOKMARK":
                 self._handle_event(kind, body, deleted=event["type"] == "DELETED")

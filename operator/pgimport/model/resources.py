@@ -10,7 +10,7 @@ from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.project_status import ProjectStatus
 from pgimport.model.schedule_spec import ScheduleSpec
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import ImportStatus, PreviewStatus
+from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class ObjectMeta:
     generation: int
     created_at: datetime
     deleting: bool = False
+    deletion_requested_at: datetime | None = None
     finalizers: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     owner_uids: tuple[str, ...] = ()
@@ -61,6 +62,8 @@ class ImportOwner:
     cleaned_up: bool  # then it owns nothing any more
     ended_at: datetime | None = None
     removable: bool = False  # it has ended, is cleaned up and not being deleted, and its uploaded file is gone
+    state: ImportState | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

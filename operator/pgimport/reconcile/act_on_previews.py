@@ -1,6 +1,7 @@
 """Carries out the actions that are decided for a PreviewDatabase. Every action can be repeated."""
 
 import secrets
+import time
 from contextlib import suppress
 from functools import partial
 from urllib.parse import quote
@@ -121,9 +122,8 @@ def _begin_copy(context: ReconcileContext, observed: ObservedPreview, action: Be
         needs_data=source.golden,
         size_limit=project.spec.storage_limit_bytes,
     )
-    context.copies.begin(
-        access.address, project.meta.uid, preview.database, action.number, lambda: ensure_copy(access, plan)
-    )
+    copy = context.metrics.transitions.time_copy(lambda: ensure_copy(access, plan), time.monotonic)
+    context.copies.begin(access.address, project.meta.uid, preview.database, action.number, copy)
 
 
 def _end_copy(context: ReconcileContext, access: Access, database: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.resource_lists import DirectLists, ResourceLists
+from pgimport.metrics.operator_metrics import OperatorMetrics
 from pgimport.model.policy import Policy
 from pgimport.reconcile.background_copies import BackgroundCopies
 from pgimport.reconcile.background_drops import BackgroundDrops
@@ -43,6 +44,7 @@ class ReconcileContext:
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     drops: BackgroundDrops = field(default_factory=BackgroundDrops)
     copies: BackgroundCopies = field(default_factory=BackgroundCopies)
+    metrics: OperatorMetrics = field(default_factory=OperatorMetrics)
     _start_locks: dict[str, threading.Lock] = field(default_factory=dict)
     _start_locks_lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -46,6 +46,7 @@ from pgimport.kubernetes_client.custom_resources import (
 )
 from pgimport.kubernetes_client.namespaces import post_event
 from pgimport.manifest.events import build_event
+from pgimport.metrics.state_gauges import find_owners
 from pgimport.model.errors import Conflict, NotFound, PgimportError, Refused, ServerUnavailable, Unavailable
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.policy import Policy
@@ -295,7 +296,20 @@ def _write_status(context: ReconcileContext, key: ResourceKey, item: Resource, d
     except NotFound:
         if not item.meta.deleting:  # an object whose finalizer was just removed has no status any more
             raise
+    _count_transition(context, item, status)
     _report_transition(context, key, item, status, decision.message)
+
+
+def _count_transition(context: ReconcileContext, item: Resource, status: Status) -> None:
+    """Counts what the written status shows. No other write can show the same step."""
+    if not isinstance(item, ImportObject) or not isinstance(status, ImportStatus):
+        return
+
+    def find_project() -> str | None:
+        owner = find_owners(context.lists.list_projects()).get(item.meta.namespace)
+        return owner.meta.name if owner is not None else None
+
+    context.metrics.transitions.record(item, status, find_project, _now())
 
 
 def _report_transition(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pgimport.metrics.queue_metrics import Outcome, QueueMetrics
 from pgimport.model.errors import Conflict, PgimportError, Unavailable
 from pgimport.model.resources import ResourceKey
 
@@ -48,6 +49,7 @@ class WorkQueue:
         work: Callable[[ResourceKey], ReconcileResult],
         workers: int = 8,
         report: Callable[[ResourceKey, int, Exception], None] = lambda key, count, error: None,
+        metrics: QueueMetrics | None = None,
     ) -> None:
         """`workers`: how many keys of one Project are reconciled at the same time.
 
@@ -55,6 +57,8 @@ class WorkQueue:
         """
         self._work = work
         self._report = report
+        self._metrics = metrics if metrics is not None else QueueMetrics()
+        self._metrics.list_due = self.list_due
         self._workers_per_tenant = workers
         self._heap: list[tuple[float, int, ResourceKey]] = []  # (due time, tie breaker, key), by time.monotonic()
         # Heaps of keys that are due, but whose tenant has no free worker.
@@ -103,9 +107,17 @@ class WorkQueue:
             pending = self._busy[key]
             self._busy[key] = due if pending is None else min(pending, due)
         elif key not in self._due or due < self._due[key]:
+            if key not in self._due:
+                self._metrics.record_added(key)
             self._due[key] = due
             heapq.heappush(self._heap, (due, next(self._tie_breaker), key))
             self._changed.notify()
+
+    def list_due(self) -> list[ResourceKey]:
+        """Lists the keys that are due and wait for a worker, in no order."""
+        with self._changed:
+            now = time.monotonic()
+            return [key for key, due in self._due.items() if due <= now]
 
     def _take(self) -> ResourceKey | None:
         """Waits for a key that is due and marks it as busy. Returns None when the queue stops."""
@@ -113,13 +125,14 @@ class WorkQueue:
             while not self._stopping:
                 wait = self._hold_back()
                 if wait is not None and wait <= 0:
-                    _, _, key = heapq.heappop(self._heap)
+                    due, _, key = heapq.heappop(self._heap)
                     del self._due[key]
                     self._busy[key] = None
                     self._busy_by_tenant[find_tenant(key)] += 1
                     self._idle -= 1
                     if self._idle == 0:  # somebody must wait for the next key
                         self._start_thread()
+                    self._metrics.record_taken(key, time.monotonic() - due)
                     return key
                 self._changed.wait(wait)
             return None
@@ -172,7 +185,10 @@ class WorkQueue:
         try:
             result = self._work(key)
         except Exception as error:
+            self._metrics.record_ended(key, Outcome.REQUEUE if isinstance(error, Conflict) else Outcome.ERROR)
             return self._handle_error(key, error)
+        requeues = result.requeue_after is not None
+        self._metrics.record_ended(key, Outcome.REQUEUE_AFTER if requeues else Outcome.SUCCESS)
         self._failures.pop(key, None)
         for other in result.wake:
             self.add(other)

@@ -1,0 +1,79 @@
+"""All metrics of one operator process, in one registry."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from pgimport.kubernetes_client.resource_cache import ResourceCache
+from pgimport.metrics.build_info import add_build_info
+from pgimport.metrics.queue_metrics import QueueMetrics
+from pgimport.metrics.state_gauges import Memory, Snapshot, build_gauges
+from pgimport.metrics.transition_metrics import TransitionMetrics
+from pgimport.model.names import IMPORTS, PREVIEWS
+from pgimport.model.resources import ImportObject, ImportOwner, PreviewObject
+
+
+class OperatorMetrics:
+    """Holds what reconciles and the Kubernetes client report; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.queue = QueueMetrics(self.registry)
+        self.transitions = TransitionMetrics(self.registry)
+        add_build_info(self.registry, "operator")
+
+    def add_state(self, cache: ResourceCache, find_stall: Callable[[], str | None]) -> None:
+        """Adds the gauges that are computed at the time of a scrape.
+
+        `find_stall` tells why the operator misses changes, or returns None.
+        """
+        self.registry.register(_StateCollector(cache, self, find_stall))
+
+
+class _StateCollector(Collector):
+    """Computes gauges from the cache. Until the cache has all objects, there are no numbers of objects."""
+
+    def __init__(self, cache: ResourceCache, metrics: OperatorMetrics, find_stall: Callable[[], str | None]) -> None:
+        self._cache, self._metrics, self._find_stall = cache, metrics, find_stall
+        transitions = metrics.transitions
+        self._memory = Memory(
+            started_at=datetime.now(UTC),
+            find_start_of_wait=transitions.find_start_of_wait,
+            find_last_failure=transitions.find_last_failure,
+        )
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._metrics.queue.collect()
+        stalled = GaugeMetricFamily("pgimport_watch_stalled", "1 if the operator misses changes of objects, else 0.")
+        stalled.add_metric([], float(self._find_stall() is not None))
+        yield stalled
+        ages = GaugeMetricFamily(
+            "pgimport_watch_age_seconds",
+            "Seconds since the API server last sent something about a resource. It sends a bookmark every minute.",
+            labels=["resource"],
+        )
+        for kind, age in self._cache.measure_watch_ages().items():
+            ages.add_metric([kind], age)
+        yield ages
+        if self._cache.listed:
+            snapshot = _take_snapshot(self._cache)
+            self._forget_deleted(snapshot)
+            yield from build_gauges(snapshot, self._memory, datetime.now(UTC))
+
+    def _forget_deleted(self, snapshot: Snapshot) -> None:
+        active = {item.meta.uid for items in snapshot.active.values() for item in items}
+        self._metrics.transitions.forget_others(active, {item.meta.name for item in snapshot.projects})
+
+
+def _take_snapshot(cache: ResourceCache) -> Snapshot:
+    active = cache.list_by_namespace(IMPORTS, ImportObject)
+    ended = cache.list_by_namespace(IMPORTS, ImportOwner)
+    return Snapshot(
+        projects=cache.list_projects(),
+        previews=cache.list_by_namespace(PREVIEWS, PreviewObject),
+        active=active,
+        ended=ended,
+    )
