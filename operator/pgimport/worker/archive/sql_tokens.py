@@ -118,7 +118,7 @@ def split_items(tokens: Iterable[SqlToken]) -> Iterator[list[SqlToken]]:
     """Yields the tokens of each of the comma-separated items in the first parentheses of a statement."""
     depth, item = 0, list[SqlToken]()
     for token in tokens:
-        depth -= token.is_(")")
+        depth -= token.is_(")") or (depth > 1 and token.is_("]"))
         if depth == 0 and token.is_(")", ";"):
             break
         if depth == 1 and token.is_(","):
@@ -126,7 +126,7 @@ def split_items(tokens: Iterable[SqlToken]) -> Iterator[list[SqlToken]]:
             item = []
         elif depth:
             item.append(token)
-        depth += token.is_("(")
+        depth += token.is_("(") or (depth > 0 and token.is_("["))
     yield item
 
 
@@ -144,12 +144,12 @@ def split_clauses(tokens: Sequence[SqlToken]) -> Iterator[list[SqlToken]]:
     """Yields name and type of a column or domain, then each clause, such as `CONSTRAINT c CHECK (…)`."""
     depth, clause = 0, list[SqlToken]()
     for index, token in enumerate(tokens):
-        depth -= token.is_(")")
+        depth -= token.is_(")", "]")
         if clause and depth == 0 and _begins_clause(clause, token, tokens[index + 1 : index + 2]):
             yield clause
             clause = []
         clause.append(token)
-        depth += token.is_("(")
+        depth += token.is_("(", "[")
     if clause:
         yield clause
 

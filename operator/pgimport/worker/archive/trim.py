@@ -83,6 +83,21 @@ def trim_domain(definition: str, unwanted: Callable[[TablePart], bool]) -> tuple
     return (_cut(text, 0, len(text), removed), removed) if removed else (definition, [])
 
 
+def trim_added_column(definition: str) -> tuple[str, list[TablePart]]:
+    """Returns `ALTER TABLE t ADD COLUMN c …` without its default and constraints, and these. Other texts stay."""
+    text = remove_comments(definition)
+    tokens = list(scan_tokens(text))
+    begin = next((index for index, token in enumerate(tokens) if token.is_("add")), len(tokens)) + 1
+    for words in (("column",), ("if", "not", "exists")):
+        if [token.text for token in tokens[begin : begin + len(words)]] == list(words):
+            begin += len(words)
+    column = tokens[begin:-1] if tokens and tokens[-1].is_(";") else tokens[begin:]
+    if not column or not is_column(column):
+        return definition, []
+    parts = list(_find_parts(column, text, ConstraintNames(_find_name(tokens), [column[0].text])))
+    return (_cut(text, 0, len(text), parts), parts) if parts else (definition, [])
+
+
 def _cut(text: str, begin: int, end: int, parts: Iterable[TablePart]) -> str:
     """Returns the text between two positions without the parts."""
     kept = ""
@@ -138,10 +153,10 @@ def _find_part(clause: list[SqlToken], column: str, text: str, names: Constraint
 
 
 def _find_name(tokens: list[SqlToken]) -> str:
-    """Returns the name, without its schema, in `CREATE TABLE IF NOT EXISTS s.t (` or `CREATE DOMAIN s.d AS`."""
+    """Returns the name, without its schema, in `CREATE TABLE IF NOT EXISTS s.t (` or `ALTER TABLE ONLY s.t ADD`."""
     begin = next((index for index, token in enumerate(tokens) if token.is_("table", "domain")), 0) + 1
-    if len(tokens) > begin + 3 and tokens[begin].is_("if") and tokens[begin + 1].is_("not"):
-        begin += 3
+    while len(tokens) > begin + 1 and tokens[begin].is_("if", "not", "exists", "only"):
+        begin += 1
     if len(tokens) > begin + 2 and tokens[begin + 1].is_("."):
         begin += 2
     return tokens[begin].text if len(tokens) > begin else ""
