@@ -9,7 +9,14 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.extension_names import describe_missing_extension
 from pgimport.worker.archive.sql_tokens import scan_tokens
-from pgimport.worker.archive.trim import CHECK, build_addition, build_not_valid, find_mentions, trim_definition
+from pgimport.worker.archive.trim import (
+    CHECK,
+    build_addition,
+    build_not_valid,
+    find_mentions,
+    trim_added_column,
+    trim_definition,
+)
 from pgimport.worker.engines.definitions.violated_checks import read_violating_key
 from pgimport.worker.engines.file.plain_statement import ROUTINES, Statement, is_sql_routine
 from pgimport.worker.engines.file.psql import PsqlSession
@@ -190,7 +197,7 @@ class PlainExecutor:
         subject = statement.subject
         if refusal.sqlstate == _MISSING_SCHEMA and subject is not None and self._create_schema(subject.schema):
             return self._retry(statement)
-        is_trimmed = subject is not None and subject.kind in TRIMMED_KINDS and statement.verb == "create"
+        is_trimmed = subject is not None and subject.kind in TRIMMED_KINDS and statement.verb in ("create", "alter")
         if is_trimmed and subject is not None and self._create_trimmed(statement, subject):
             return True
         self._record(statement, refusal)
@@ -211,9 +218,12 @@ class PlainExecutor:
         return True
 
     def _create_trimmed(self, statement: Statement, subject: Subject) -> bool:
-        """Creates a table or domain without its defaults and CHECKs, and adds those that the target accepts."""
+        """Creates a table, domain or column without its defaults and constraints. Adds those that the target takes."""
         definition = statement.text.decode(self.codec, "replace")
-        trimmed, parts = trim_definition(subject.kind, definition, lambda _: True)
+        if statement.verb == "alter":
+            trimmed, parts = trim_added_column(definition)
+        else:
+            trimmed, parts = trim_definition(subject.kind, definition, lambda _: True)
         if not parts or "\ufffd" in definition or self._try(trimmed.encode(self.codec)) is not None:
             return False
         self._note_success(statement)
@@ -241,7 +251,8 @@ class PlainExecutor:
             elif hint := describe_missing_extension(find_mentions(scan_tokens(statement.definition)), self.extensions):
                 reason = f"{hint}: {reason}"
         self._drop_unfinished(statement.subject)
-        self.skip(statement.subject, _build_skipped(title, reason, group, refusal.sqlstate, key))
+        subject = None if statement.changes_table else statement.subject
+        self.skip(subject, _build_skipped(title, reason, group, refusal.sqlstate, key))
 
     def _drop_unfinished(self, subject: Subject | None) -> None:
         """Drops what the refused statement should have completed: a view without content, a configuration."""

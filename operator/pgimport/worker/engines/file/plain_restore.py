@@ -16,8 +16,9 @@ from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement, remove_oids, remove_placement
 from pgimport.worker.engines.file.psql import BEGINNING, PsqlSession, run_psql
 from pgimport.worker.engines.file.restored_content import RestoredContent
-from pgimport.worker.engines.file.statement_rules import RestoreTime, TargetFacts, judge_statement
+from pgimport.worker.engines.file.statement_rules import HEAD, RestoreTime, TargetFacts, judge_statement
 from pgimport.worker.engines.file.statement_subject import Subject
+from pgimport.worker.engines.file.table_actions import split_actions
 from pgimport.worker.engines.file.waiting_constraints import WaitingConstraints
 from pgimport.worker.engines.file.whole_file import read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
@@ -117,7 +118,19 @@ class _PlainRestore:
             case SqlStatement() if _INSERT.match(item.text):
                 self.rows.take_insert(item, self.default_schema, self.target.skipped_schemas)
             case SqlStatement():
-                self._take_statement(item)
+                for statement in self._parse(item):
+                    self._take_statement(statement)
+
+    def _parse(self, item: SqlStatement) -> list[Statement]:
+        """Returns the statement, or one for each action of an ALTER TABLE with several."""
+        statement = parse_statement(item, self.codec, self.default_schema)
+        if statement.verb != "alter" or len(item.text) > HEAD:
+            return [statement]
+        texts = split_actions(statement.definition)
+        if len(texts) == 1 or "\ufffd" in statement.definition:
+            return [statement]
+        items = (SqlStatement(text.encode(self.codec), item.line, b"") for text in texts)
+        return [parse_statement(action, self.codec, self.default_schema) for action in items]
 
     def finish(self) -> None:
         """Runs the statements that were postponed. Raises ImportStopped."""
@@ -133,8 +146,7 @@ class _PlainRestore:
             if (view.schema, view.tag) not in self.content.populated_views
         ]
 
-    def _take_statement(self, item: SqlStatement) -> None:
-        statement = parse_statement(item, self.codec, self.default_schema)
+    def _take_statement(self, statement: Statement) -> None:
         if statement.verb == "create" and statement.subject is not None:
             self._note_name(statement.subject)
         verdict = judge_statement(statement.definition, statement.subject, self.target)
@@ -239,7 +251,7 @@ class _PlainRestore:
             self.restrict_token = None
         elif len(words) > 1 and words[0] in (b"\\connect", b"\\c"):
             self.databases.append(item.text.split(None, 1)[1].decode(self.codec, "replace").strip())
-            self._take_statement(SqlStatement(b"RESET ALL;", item.line, b""))
+            self._take_statement(Statement(b"RESET ALL;", item.line, "RESET ALL;", None))
         else:
             raise ImportStopped(_refuse_command(item))
 

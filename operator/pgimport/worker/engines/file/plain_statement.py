@@ -12,7 +12,9 @@ from pgimport.worker.engines.file.plain_sql_lexer import SqlStatement
 from pgimport.worker.engines.file.statement_rules import HEAD, TargetFacts, judge_statement
 from pgimport.worker.engines.file.statement_subject import Subject, parse_entry_comment, parse_subject
 from pgimport.worker.engines.file.tablespaces import remove_tablespaces
+from pgimport.worker.text import shorten_line
 
+_MAX_TITLE = 100  # characters
 _WITH_OIDS = re.compile(rb"\s+WITH\s+OIDS\s*;\Z", re.IGNORECASE)
 _OIDS_OPTION = re.compile(rb"\s+WITH\s*\(\s*OIDS\s*(?:=\s*(?:TRUE|ON|1|'true'))?\s*\)(?=\s*;\Z)", re.IGNORECASE)
 _PLACED_KINDS = frozenset({"CONSTRAINT", "INDEX", "MATERIALIZED VIEW", "TABLE"})
@@ -52,8 +54,15 @@ class Statement:
         return tokens[3] if tokens[1:2] == ["default_table_access_method"] and len(tokens) > 3 else None
 
     @property
+    def changes_table(self) -> bool:
+        """Whether it only changes a table that exists, as ADD COLUMN does."""
+        return self.verb == "alter" and self.subject is not None and self.subject.kind == "TABLE"
+
+    @property
     def title(self) -> str:
-        """Kind and name of its object, or the line."""
+        """Kind and name of its object, or the line. A change of a table has its own words."""
+        if self.changes_table:
+            return shorten_line(self.definition.rstrip().rstrip(";"), _MAX_TITLE)
         return self.subject.title if self.subject else f"STATEMENT in line {self.line}"
 
 

@@ -7,6 +7,7 @@ files that a tool has edited, is judged by its tokens.
 import re
 from dataclasses import dataclass
 
+from pgimport.worker.archive.constraint_names import ConstraintNames
 from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
 from pgimport.worker.engines.file.token_reader import TokenReader
 
@@ -222,6 +223,9 @@ def _read_altered_table(kind: str, reader: TokenReader, schema: str, name: str) 
         elif reader.is_("check") or reader.is_("not"):
             constraint_kind = "CHECK CONSTRAINT"
         return Subject(constraint_kind, schema, f"{name} {constraint}", name)
+    if reader.is_("add", "foreign"):
+        constraint = ConstraintNames(name, []).choose(reader.tokens[reader.at + 1 :])
+        return Subject("FK CONSTRAINT", schema, f"{name} {constraint}", name)
     if reader.skip("alter"):
         reader.skip("column")
         column = reader.word()
