@@ -309,6 +309,24 @@ def test_extensions_and_schemas_that_the_shadow_has_are_used(
             assert postgres18.query("SELECT p::text FROM points", shadow) == [("[1,2]",)]
 
 
+@pytest.mark.parametrize(
+    ("comment", "lost"), [(r"it''s \y", []), ("z", ['COMMENT SCHEMA "extensions"'])], ids=["equal", "different"]
+)
+def test_a_comment_that_the_shadow_has_already_is_not_lost(
+    bench: Bench, postgres16: PostgresServer, postgres18: PostgresServer, comment: str, lost: list[str]
+) -> None:
+    """Seen before: a schema of a template, which belongs to a superuser, made FullyImported False by its comment."""
+    statement = "CREATE SCHEMA extensions; COMMENT ON SCHEMA extensions IS '{}'"
+    with postgres16.database("commented") as name:
+        postgres16.execute(statement.format(r"it''s \y"), name)
+        bench.source_url = postgres16.url(name)
+        with bench.shadow() as shadow:
+            postgres18.execute(statement.format(comment), shadow)
+            result = bench.run()
+    assert result.ok, result.failure
+    assert [item.object for item in result.skipped] == lost
+
+
 def test_an_empty_database_is_copied(bench: Bench, postgres16: PostgresServer) -> None:
     with postgres16.database("nothing"):
         bench.source_url = postgres16.url("nothing")

@@ -24,6 +24,9 @@ from pgimport.worker.text import quote_name
 OBJECTS_PER_BATCH = 100
 CHARACTERS_PER_BATCH = 1_000_000
 _UNKNOWN_NAMES = frozenset({"42704", "42883"})  # undefined_object, undefined_function
+_SCHEMA_COMMENT = (
+    "SELECT pg_catalog.obj_description(oid, 'pg_namespace') FROM pg_catalog.pg_namespace WHERE nspname = %s"
+)
 _VIEW_RULE = "CREATE OR REPLACE VIEW"  # replaces a placeholder, which broke a circle of dependencies
 
 
@@ -49,7 +52,7 @@ class DefinitionExecutor:
         if not self._admit(session, entry):
             return
         refusal = session.execute(self.context.build_statement(entry), entry.title)
-        if refusal is None or self._create_without_parts(session, entry, refusal):
+        if refusal is None or self._create_without_parts(session, entry, refusal) or _has_comment(session, entry):
             return
         constraint = find_constraint(self._plan, entry)
         if constraint is not None and add_not_valid(session, self.context, constraint, refusal):
@@ -129,6 +132,17 @@ class DefinitionExecutor:
         reason, group = skipped.reason_of_dependents, skipped.group
         self._plan.skip_with_dependents(SkippedEntry(view, reason, group))
         session.execute(f"DROP VIEW {quote_name(view.schema, view.tag)} CASCADE;", view.title)
+
+
+def _has_comment(session: DefinitionSession, entry: TocEntry) -> bool:
+    """Returns whether the entry is a comment that its schema has already, as one from the database's template may."""
+    tokens = list(scan_tokens(entry.definition)) if entry.definition.startswith("COMMENT ON SCHEMA ") else []
+    if len(tokens) < 6:
+        return False
+    name, text = tokens[3].text, tokens[5].content
+    if entry.definition[tokens[5].start] in "Ee":
+        text = text.replace("\\\\", "\\")
+    return session.connection.execute(_SCHEMA_COMMENT, [name]).fetchone() == (text,)
 
 
 def _describe_partial_dump(session: DefinitionSession, entry: TocEntry, refusal: Refusal) -> str | None:
