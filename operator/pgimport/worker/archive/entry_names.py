@@ -44,6 +44,22 @@ def _find_array_types(entry: TocEntry) -> set[str]:
     return {token.text for token, following in pairwise(tokens) if following.is_("[")}
 
 
+def find_partitions(entries: Iterable[TocEntry]) -> dict[ObjectName, list[TocEntry]]:
+    """Returns the entries of the partitions of each partitioned table, which an archive attaches to it later."""
+    listed = list(entries)
+    tables = {entry.dump_id: entry for entry in listed if entry.kind == TABLE}
+    partitions: dict[ObjectName, list[TocEntry]] = {}
+    for entry in listed:
+        if entry.kind != "TABLE ATTACH":
+            continue
+        attached = [tables[dump_id] for dump_id in entry.dependencies if dump_id in tables]
+        children = [table for table in attached if (table.schema, table.tag) == (entry.schema, entry.tag)]
+        for parent in attached:
+            if parent not in children:
+                partitions.setdefault((parent.schema, parent.tag), []).extend(children)
+    return partitions
+
+
 def has_cast(part: TablePart) -> bool:
     texts = [token.text for token in part.tokens]
     return any(first == second == ":" for first, second in pairwise(texts))

@@ -100,6 +100,9 @@ class RestorePlan:
     entries_by_id: dict[int, TocEntry] = field(default_factory=dict)  # all entries of the archive
     containers: frozenset[int] = frozenset()  # dump ids of domains inside of arrays and other types
     rowless_tables: set[ObjectName] = field(default_factory=set)  # tables that are imported without their rows
+    partitions: Mapping[ObjectName, list[TocEntry]] = field(default_factory=dict)  # of each partitioned table
+    # Partitioned table → title of a partition that the scope excludes, so that the archive does not contain it.
+    undumped_partitions: Mapping[ObjectName, str] = field(default_factory=dict)
     forecast: bool = False  # whether a table that needs a skipped extension counts as skipped, as nobody can try it
     _listed: dict[str, int] = field(default_factory=dict, repr=False)  # title → index in `skipped`
     _routines: dict[ObjectName, SkippedEntry] = field(default_factory=dict, repr=False)  # skipped ones
@@ -186,6 +189,8 @@ class RestorePlan:
             if entry.dump_id in self.skipped_entries:
                 return False
             missing = [self.skipped_entries[item] for item in entry.dependencies if item in self.skipped_entries]
+            if missing and entry.kind == "FK CONSTRAINT":
+                missing = [item for item in missing if not self.attaches_skipped_partition(item.entry)]
             if entry.kind in (TABLE, DOMAIN):
                 missing = self._trim(entry, missing) if missing or entry.dump_id not in self.definitions else []
             elif not missing and entry.kind in ROUTINES:
@@ -195,6 +200,17 @@ class RestorePlan:
                 silent = entry.kind in ATTACHED_KINDS and not _is_default_of_kept_table(entry, missing)
                 self.skip(SkippedEntry(entry, cause.reason_of_dependents, cause.group_of_dependents), silent=silent)
             return not missing
+
+    def attaches_skipped_partition(self, entry: TocEntry) -> bool:
+        """Returns whether an entry attaches the index of a partition that is skipped as a whole.
+
+        The partitioned table's index is complete without it. In the archive, foreign keys to the table depend on it.
+        """
+        if entry.kind != "INDEX ATTACH":
+            return False
+        indexes = [self.entries_by_id[dump_id] for dump_id in entry.dependencies if dump_id in self.entries_by_id]
+        tables = [self.find_entry(index, TABLE) for index in indexes if index.kind in ("CONSTRAINT", "INDEX")]
+        return any(table is not None and self.is_skipped(table) for table in tables)
 
     def find_entry(self, entry: TocEntry, *kinds: str) -> TocEntry | None:
         """Returns the entry of one of these kinds that this entry depends on, or None."""

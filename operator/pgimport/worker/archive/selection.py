@@ -4,12 +4,12 @@ Judges each entry by its kind, definition and dependencies. An entry that depend
 listed. This is not a security boundary: only the privileges of the role that restores an archive limit hostile content.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pgimport.model.import_choices import SkipGroup
 from pgimport.worker.archive.call_order import order_by_calls
-from pgimport.worker.archive.entry_names import find_containers
+from pgimport.worker.archive.entry_names import find_containers, find_partitions
 from pgimport.worker.archive.restore_plan import RestorePlan, SkippedEntry
 from pgimport.worker.archive.superuser_only import find_policy_roles, find_superuser_reason
 from pgimport.worker.archive.toc import TocEntry
@@ -70,6 +70,7 @@ class Exclusions:
     find_reason: ExclusionRule = lambda _: None  # by name: for the user's filter and the provider's own objects
     with_sequence_values: bool = False  # sequences get the archive's values, because there is no source to ask
     rowless_tables: frozenset[tuple[str, str]] = frozenset()  # schema and name of tables without their rows
+    undumped_partitions: Mapping[tuple[str, str], str] = field(default_factory=dict)  # see RestorePlan
     unavailable_extensions: frozenset[str] = frozenset()  # skipped ones; what needs them counts as refused
     forecast: bool = False  # also skips what only a superuser can create, which an import tries to create
 
@@ -85,6 +86,8 @@ def plan_restore(entries: Iterable[TocEntry], exclusions: Exclusions) -> Restore
         entries_by_id={entry.dump_id: entry for entry in listed},
         containers=find_containers(listed),
         rowless_tables=set(exclusions.rowless_tables),
+        partitions=find_partitions(listed),
+        undumped_partitions=exclusions.undumped_partitions,
         forecast=exclusions.forecast,
     )
     present_extensions: set[int] = set()  # dump ids; their comments are not restored

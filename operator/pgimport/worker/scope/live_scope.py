@@ -45,6 +45,8 @@ class SourceScope:
     relations: tuple[tuple[str, str], ...] = ()  # schema and name of excluded relations of other schemas
     rowless: frozenset[int] = frozenset()  # oids of tables that are imported without rows
     rowless_names: tuple[tuple[str, str], ...] = ()  # schema and name of the same tables
+    # Partitioned table → title of an excluded partition of it, at any depth
+    undumped_partitions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     skipped: tuple[SkippedObject, ...] = ()  # settings of the database
     unavailable_extensions: frozenset[str] = frozenset()  # skipped ones; what needs them counts as refused
 
@@ -126,6 +128,7 @@ def read_scope(source: Connection, order: Order, endpoint: Endpoint, shadow: Sha
         table_parts=_read_table_parts(source, excluded),
         schemas=tuple(sorted(excluded_schemas)),
         relations=tuple((schema, name) for _, schema, name in excluded_relations),
+        undumped_partitions=_find_undumped_partitions(relations, parents, excluded),
         rowless=frozenset(rowless),
         rowless_names=tuple((schema, name) for oid, schema, name in relations if oid in rowless),
         skipped=tuple(build_live_properties(setting_cursor.fetchall()).skipped),
@@ -152,6 +155,20 @@ def _find_rowless(
     """Returns oids of the tables, including partitions, that are imported without rows. Pure."""
     rowless = {oid for oid, schema, name in relations if includes(schema, name) and not includes_rows(schema, name)}
     return rowless | find_partitions(rowless, parents)
+
+
+def _find_undumped_partitions(
+    relations: list[Relation], parents: dict[int, int], excluded: Mapping[ObjectKey, str]
+) -> dict[tuple[str, str], str]:
+    """Returns for each partitioned table an excluded partition of it, at any depth. Pure."""
+    names = {oid: (schema, name) for oid, schema, name in relations}
+    partitions: dict[tuple[str, str], str] = {}
+    for oid in parents:
+        ancestor = parents.get(oid) if (PG_CLASS, oid) in excluded else None
+        while ancestor is not None:
+            partitions.setdefault(names[ancestor], f"TABLE {'.'.join(names[oid])}")
+            ancestor = parents.get(ancestor)
+    return partitions
 
 
 def _find_excluded(
@@ -204,6 +221,7 @@ def read_exclusions(shadow: Connection, scope: SourceScope, *, with_sequence_val
         objects=scope.excluded,
         table_parts=scope.table_parts,
         with_sequence_values=with_sequence_values,
+        undumped_partitions=scope.undumped_partitions,
         unavailable_extensions=scope.unavailable_extensions,
         rowless_tables=frozenset(scope.rowless_names),
     )

@@ -27,6 +27,8 @@ def drop_incomplete_indexes(session: DefinitionSession, plan: RestorePlan) -> No
 def _find_incomplete(plan: RestorePlan, attachments: list[TocEntry]) -> tuple[TocEntry, SkippedEntry] | None:
     """Returns a partitioned index that exists, and the skipped index of a partition that it needs. Pure."""
     for entry in attachments:
+        if plan.attaches_skipped_partition(entry):
+            continue
         indexes = [plan.entries_by_id[item] for item in entry.dependencies if item in plan.entries_by_id]
         parent_name = find_attached_index(entry)
         parents = [index for index in indexes if _name_index(plan, index) == parent_name]

@@ -1,6 +1,6 @@
 """Creates a constraint as NOT VALID if the source's own rows violate it, and finds the key of such a row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pgimport.model.import_choices import SkipGroup
 from pgimport.worker.archive.entry_names import part_title
@@ -76,13 +76,13 @@ def add_not_valid(
 
     Raises ImportStopped if a refusal ends the import.
     """
-    rowless = _find_rowless_table(context.plan, constraint.entry)
+    missing_rows = find_missing_rows(context.plan, constraint.entry)
     statement = build_not_valid(constraint.build_statement(context))
     if not _may_be_not_valid(constraint, refusal) or session.execute(statement, constraint.title) is not None:
         return False
-    if rowless is not None:
-        reason = f"spec.filter.excludeTableData leaves out the rows of {rowless}, so the foreign key is NOT VALID"
-        skipped = SkippedEntry(constraint.entry, reason)
+    if missing_rows is not None:
+        reason = f"{missing_rows.reason}, so the foreign key is NOT VALID"
+        skipped = replace(missing_rows, reason=reason)
     else:
         key = refusal.key or read_violating_key(session.connection, constraint.name)
         context.report_refusal(constraint.title, refusal.with_key(key))
@@ -106,14 +106,26 @@ def _may_be_not_valid(constraint: Constraint, refusal: Refusal) -> bool:
     return constraint.part is not None and (conflicts or not refusal.sqlstate.startswith("42"))
 
 
-def _find_rowless_table(plan: RestorePlan, entry: TocEntry) -> str | None:
-    """Returns the table that a foreign key references, if it is imported without its rows. Pure."""
+def find_missing_rows(plan: RestorePlan, entry: TocEntry) -> SkippedEntry | None:
+    """Returns a foreign key with the reason if the copy lacks rows of the table that it references, else None. Pure."""
     tokens = [token.text for token in scan_tokens(entry.definition)]
     if entry.kind != "FK CONSTRAINT" or "references" not in tokens:
         return None
     index = tokens.index("references")
     schema, _, name = [*tokens[index + 1 : index + 4], "", "", ""][:3]
-    return f"{schema}.{name}" if (schema, name) in plan.rowless_tables else None
+    waiting = [(schema, name)]
+    while waiting:
+        table = waiting.pop()
+        if table in plan.rowless_tables:
+            return SkippedEntry(entry, f"spec.filter.excludeTableData leaves out the rows of {'.'.join(table)}")
+        if table in plan.undumped_partitions:
+            return SkippedEntry(entry, f"it needs rows of {plan.undumped_partitions[table]}, which is skipped")
+        for partition in plan.partitions.get(table, ()):
+            if (skipped := plan.skipped_entries.get(partition.dump_id)) is not None:
+                reason = f"it needs rows of {partition.title}, which is skipped"
+                return SkippedEntry(entry, reason, skipped.group_of_dependents)
+            waiting.append((partition.schema, partition.tag))
+    return None
 
 
 def _read_inherited(session: DefinitionSession, constraint: Constraint) -> list[ConstraintName]:

@@ -13,11 +13,11 @@ from pgimport.worker.archive.restore_plan import SkippedEntry
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import DOMAIN, TABLE, TablePart, build_addition, find_mentions, trim_definition
-from pgimport.worker.engines.definitions.constraints import add_not_valid, find_constraint
+from pgimport.worker.engines.definitions.constraints import add_not_valid, find_constraint, find_missing_rows
 from pgimport.worker.engines.definitions.context import DefinitionContext
 from pgimport.worker.engines.definitions.session import DefinitionSession
 from pgimport.worker.engines.definitions.statements import build_statement
-from pgimport.worker.postgres.refusals import Refusal
+from pgimport.worker.postgres.refusals import Refusal, is_violation
 from pgimport.worker.text import quote_name
 
 # Each object holds a few locks until its transaction ends, and a server can hold some thousands of locks.
@@ -61,7 +61,9 @@ class DefinitionExecutor:
 
     def refuse(self, session: DefinitionSession, entry: TocEntry, refusal: Refusal) -> None:
         """Skips an entry that the target has refused. Raises ImportStopped if a refusal ends the import."""
-        cause = self._find_missing_extension(entry) or _describe_partial_dump(session, entry, refusal)
+        missing_rows = find_missing_rows(self._plan, entry) if is_violation(refusal.sqlstate) else None
+        cause = missing_rows.reason if missing_rows is not None else self._find_missing_extension(entry)
+        cause = cause or _describe_partial_dump(session, entry, refusal)
         reason = f"{cause}: {refusal.reason}" if cause else refusal.reason
         self.context.report_refusal(entry.title, refusal)
         self._plan.skip(SkippedEntry(entry, reason, SkipGroup.REFUSED, refusal.sqlstate, refusal.key))
