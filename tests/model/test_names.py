@@ -3,6 +3,7 @@
 import re
 import secrets
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,19 @@ def test_the_name_of_a_connection_secret_is_a_dns_subdomain(preview: str) -> Non
     assert len(derived_name) <= 253
     assert all(part and part[0].isalnum() and part[-1].isalnum() for part in derived_name.split("."))
     assert re.search(r"[a-z0-9]-connection$", derived_name)
+
+
+@pytest.mark.parametrize("project", ["pg", "pg-shop", "pg-", "shop", "pgshop"])
+def test_no_role_has_a_name_that_postgres_reserves(project: str) -> None:
+    database = names.preview_database_name(project, "pr-7", "uid")
+    assert not database.startswith("pg_")
+    assert names.owner_role_name(database).startswith(database)
+
+
+def test_long_previews_with_the_same_start_get_different_secrets() -> None:
+    first, second = (names.connection_secret_name("x" * 252 + end) for end in "ab")
+    assert first != second
+    assert names.connection_secret_name("x" * 242) == "x" * 242 + "-connection"
 
 
 def test_long_databases_with_the_same_start_get_different_owners() -> None:

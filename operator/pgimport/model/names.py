@@ -44,6 +44,7 @@ SECRET_KEY_URL = "url"  # noqa: S105 (a key's name; it holds the source's URL, o
 
 # PostgreSQL truncates identifiers at 63 bytes. Job names become pod labels, which have at most 63 characters.
 NAME_LIMIT = 63
+SECRET_NAME_LIMIT = 253
 
 
 def short_hash(text: str, length: int = 8) -> str:
@@ -101,8 +102,15 @@ def report_name(import_name: str, import_uid: str, number: int) -> str:
 
 
 def connection_secret_name(preview_name: str) -> str:
-    """Returns `<preview>-connection`, the name of the Secret from which users read how to connect."""
-    return f"{preview_name[: 253 - len('-connection')].rstrip('-.')}-connection"
+    """Returns `<preview>-connection`, the name of the Secret from which users read how to connect.
+
+    Previews whose long names begin alike would have one Secret, so a name that is shortened gets a hash.
+    """
+    suffix = "-connection"
+    if len(preview_name) + len(suffix) <= SECRET_NAME_LIMIT:
+        return preview_name + suffix
+    suffix = f"-{short_hash(preview_name)}{suffix}"
+    return preview_name[: SECRET_NAME_LIMIT - len(suffix)].rstrip("-.") + suffix
 
 
 def clone_name(preview_name: str, preview_uid: str, number: int) -> str:
@@ -126,8 +134,13 @@ def _identifier(text: str) -> str:
 
 
 def preview_database_name(project: str, preview_name: str, preview_uid: str) -> str:
-    """Returns `<project>_<preview>_<hash>`, which needs no quotes in SQL."""
-    return _fit(_identifier(f"{project}_{preview_name}"), f"_{short_hash(preview_uid)}")
+    """Returns `<project>_<preview>_<hash>`, which needs no quotes in SQL unless it begins with a digit.
+
+    PostgreSQL reserves the names of roles that begin with `pg_`, and the owner role has the name of its database. So
+    the name of a Project such as `pg-shop` gets the prefix `db_`.
+    """
+    readable = _identifier(f"{project}_{preview_name}")
+    return _fit(f"db_{readable}" if readable.startswith("pg_") else readable, f"_{short_hash(preview_uid)}")
 
 
 def owner_role_name(database: str) -> str:
