@@ -76,6 +76,8 @@ def check_conditions_match_the_state(observed: ObservedImport, decision: Decisio
     shown = {kind: item.status for kind, item in conditions.items() if kind in (READY, RECONCILING, STALLED)}
     finished = conditions[FINISHED].status if FINISHED in conditions else None
     assert finished == (ConditionStatus.TRUE if decision.status.terminal else None)
+    if decision.status.terminal:
+        assert not [item for item in decision.status.attempt_history if not item.ended_at and not item.reason]
     match decision.status.state:
         case ImportState.COMPLETED:
             assert shown == {READY: ConditionStatus.TRUE}

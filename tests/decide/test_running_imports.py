@@ -208,6 +208,21 @@ def test_a_cancel_is_obeyed_at_every_stage(observed: ObservedImport) -> None:
     assert decision.status.completed_at == NOW
 
 
+def test_an_attempt_that_is_cancelled_ends_with_its_import() -> None:
+    """Seen before: the history of a cancelled import had an attempt without an end for ever."""
+    copying = STAGES[2].values[0]
+    assert isinstance(copying, ObservedImport)
+    (attempt,) = decide(with_options(copying, cancel=True)).status.attempt_history
+    assert (attempt.reason, attempt.ended_at, attempt.number) == (Reason.CANCELLED, NOW, 1)
+    assert attempt.error == "the import was cancelled while this attempt was running"
+
+
+def test_an_attempt_that_a_limit_ends_has_the_reason_of_the_import() -> None:
+    late = decide(observed_running_import(status=COPYING, pods=(a_copying_pod(),)), NOW + timedelta(days=7))
+    (attempt,) = late.status.attempt_history
+    assert (late.status.state, attempt.reason) == (ImportState.FAILED, Reason.DEADLINE_EXCEEDED)
+
+
 @pytest.mark.parametrize("observed", STAGES)
 def test_a_suspension_is_written_before_the_job_is_deleted(observed: ObservedImport) -> None:
     decision = decide(with_options(observed, suspend=True))

@@ -188,6 +188,16 @@ def _end(attempt: Attempt, outcome: PodOutcome, ended_at: datetime) -> Attempt:
     )
 
 
+def end_open_attempts(attempts: Sequence[Attempt], failure: Failure, ended_at: datetime) -> list[Attempt]:
+    """Returns the history with no open attempt: one that has not ended when its import ends never shows its own end."""
+    return [
+        _end(attempt, PodOutcome(failure=failure), ended_at)
+        if attempt.ended_at is None and attempt.reason is None
+        else attempt
+        for attempt in attempts
+    ]
+
+
 def _tail(text: str | None) -> str | None:
     return text[-TAIL_LIMIT:] if text else None
 

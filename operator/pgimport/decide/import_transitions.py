@@ -5,6 +5,7 @@ Each function sets the state, the fields that belong to it, and the conditions t
 
 from datetime import datetime, timedelta
 
+from pgimport.decide.attempts import end_open_attempts
 from pgimport.decide.completeness import with_completeness
 from pgimport.decide.conditions import ConditionSet, not_succeeded, succeeded
 from pgimport.decide.decision import IMMEDIATELY, Action, Decision, build_decision
@@ -78,7 +79,14 @@ def running(
 
 def completed(status: ImportStatus, message: str, now: datetime) -> Decision[ImportStatus]:
     """Ends the import with success. The next reconcile cleans up."""
-    fields = {"state": ImportState.COMPLETED, "completed_at": now, "error": None, "retry_classification": None}
+    needless = Failure(Reason.CANCELLED, "another attempt completed the import")
+    fields = {
+        "state": ImportState.COMPLETED,
+        "completed_at": now,
+        "error": None,
+        "retry_classification": None,
+        "attempt_history": end_open_attempts(status.attempt_history, needless, now),
+    }
     conditions = with_completeness(succeeded(Reason.COMPLETED, message), status)
     return build_decision(status.model_copy(update=fields), conditions, now, requeue_after=IMMEDIATELY)
 
@@ -90,6 +98,7 @@ def failed(status: ImportStatus, failure: Failure, now: datetime) -> Decision[Im
         "completed_at": now,
         "error": failure.format_with_hint()[:ERROR_LIMIT],
         "retry_classification": failure.classification,
+        "attempt_history": end_open_attempts(status.attempt_history, failure, now),
     }
     conditions = not_succeeded(failure.reason, failure.message)
     return build_decision(status.model_copy(update=fields), conditions, now, requeue_after=IMMEDIATELY)
@@ -97,11 +106,13 @@ def failed(status: ImportStatus, failure: Failure, now: datetime) -> Decision[Im
 
 def cancelled(status: ImportStatus, now: datetime) -> Decision[ImportStatus]:
     """Ends the import because its user set spec.cancel. The next reconcile cleans up."""
+    ended = Failure(Reason.CANCELLED, "the import was cancelled while this attempt was running")
     fields = {
         "state": ImportState.CANCELLED,
         "completed_at": now,
         "error": None,
         "retry_classification": RetryClassification.CANCELLED,
+        "attempt_history": end_open_attempts(status.attempt_history, ended, now),
     }
     conditions = not_succeeded(Reason.CANCELLED, "The user cancelled the import with spec.cancel.")
     return build_decision(status.model_copy(update=fields), conditions, now, requeue_after=IMMEDIATELY)
