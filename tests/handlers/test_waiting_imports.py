@@ -38,7 +38,7 @@ def shown(tenant: Tenant, name: str) -> tuple[str, str]:
         pytest.param(
             {"source": {"urlSecretRef": {"name": "source", "key": "ulr"}}},
             "SourceSecretMissing",
-            "The import waits for Secret source with the key ulr.",
+            "The import waits for Secret source with the key ulr. The Secret has 1 key, but not this one.",
             id="the URL",
         ),
         pytest.param(
@@ -49,13 +49,13 @@ def shown(tenant: Tenant, name: str) -> tuple[str, str]:
                 }
             },
             "SourceSecretMissing",
-            "The import waits for Secret no-ca with the key ca.crt.",
+            "The import waits for Secret no-ca with the key ca.crt. The Secret does not exist.",
             id="the CA",
         ),
         pytest.param(
             {"postImport": {"sqlConfigMapRef": {"name": "no-sql", "key": "mask.sql"}}},
             "ConfigMapMissing",
-            "The import waits for ConfigMap no-sql with the key mask.sql.",
+            "The import waits for ConfigMap no-sql with the key mask.sql. The ConfigMap does not exist.",
             id="the SQL",
         ),
     ],
@@ -132,7 +132,7 @@ def test_an_import_that_waits_too_long_fails_on_time_and_leaves_nothing(tenant: 
     assert (*shown(tenant, name), status["cleanedUp"]) == ("failed", "PendingTimeout", True)
     assert status["error"].startswith(
         "the import did not start within spec.pendingTimeout (1s): the import waits for Secret no-source with the key"
-        " url (hint: "
+        " url. The Secret does not exist (hint: "
     )
     assert tenant.jobs(tenant.get(IMPORTS, name)["metadata"]["uid"]) == []
     assert "activeImport" not in tenant.status(name, PREVIEWS)

@@ -31,13 +31,13 @@ def _decode(body: Json) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in (body.get("data") or {}).items()}
 
 
-def read_config_map(cluster: KubernetesClient, namespace: str, name: str) -> set[str]:
-    """Returns the keys of the entries; no keys if the ConfigMap does not exist."""
+def read_config_map(cluster: KubernetesClient, namespace: str, name: str) -> set[str] | None:
+    """Returns the keys of the entries, or None if the ConfigMap does not exist."""
     try:
         body = cluster.get(api_paths.core(namespace, "configmaps", name))
     except NotFound:
-        return set()
-    return {*body.get("data", {}), *body.get("binaryData", {})}
+        return None
+    return {*(body.get("data") or {}), *(body.get("binaryData") or {})}
 
 
 def read_config_map_entry(cluster: KubernetesClient, namespace: str, name: str, key: str, owner_uid: str) -> str | None:

@@ -1,6 +1,6 @@
 """Observes a PostgresImport: reads it and what the decision about its current state needs, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -35,7 +35,7 @@ from pgimport.reconcile.import_reports import observe_report
 from pgimport.reconcile.observe_projects import read_project_server
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_times import ImportTimes
-from pgimport.reconcile.server_credentials import read_admin_access, read_owner_access
+from pgimport.reconcile.server_credentials import count_keys, read_admin_access, read_owner_access
 from pgimport.server.replacement_check import check_replaceable
 from pgimport.server.server_state import read_database_size, read_swap
 from pgimport.server.temporary_role import read_preview_objects
@@ -145,12 +145,18 @@ def _find_missing_mount(
     if project.spec.namespace != namespace:
         return None
     for mount in spec.mounts:
-        if isinstance(mount, SecretKey):
-            if mount.key not in (read_secret(context.cluster, namespace, mount.name) or {}):
-                return Reason.SOURCE_SECRET_MISSING, f"Secret {mount.name} with the key {mount.key}"
-        elif mount.key not in read_config_map(context.cluster, namespace, mount.name):
-            return Reason.CONFIG_MAP_MISSING, f"ConfigMap {mount.name} with the key {mount.key}"
+        in_secret = isinstance(mount, SecretKey)
+        keys = (read_secret if in_secret else read_config_map)(context.cluster, namespace, mount.name)
+        if keys is None or mount.key not in keys:
+            reason = Reason.SOURCE_SECRET_MISSING if in_secret else Reason.CONFIG_MAP_MISSING
+            return reason, _describe_missing("Secret" if in_secret else "ConfigMap", mount.name, mount.key, keys)
     return None
+
+
+def _describe_missing(kind: str, name: str, key: str, keys: Collection[str] | None) -> str:
+    """Tells a missing object from a missing key, which is often misspelt. Names no other key: it may be a secret."""
+    state = "does not exist" if keys is None else f"has {count_keys(keys)}, but not this one"
+    return f"{kind} {name} with the key {key}. The {kind} {state}"
 
 
 def _read_progress(context: ReconcileContext, item: ImportObject, pod: ObservedPod | None) -> Progress | None:

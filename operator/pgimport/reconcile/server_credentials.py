@@ -1,6 +1,6 @@
 """Reads the credentials of a target server when they are needed, and keeps them nowhere."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pgimport.kubernetes_client.secrets_and_config_maps import read_owned_secret, read_secret
 from pgimport.model.errors import ServerUnavailable
@@ -17,7 +17,9 @@ def read_admin_access(context: ReconcileContext, project: ProjectSpec) -> Access
     """Reads the admin's user and password. Raises ServerUnavailable if the Secret lacks one, or it is not a text."""
     server, namespace = project.server, context.policy.operator_namespace
     reference = server.admin_secret_ref
-    entries = read_secret(context.cluster, namespace, reference.name) or {}
+    entries = read_secret(context.cluster, namespace, reference.name)
+    if entries is None:
+        raise _unusable(f"Secret {reference.name} in namespace {namespace}: the Secret does not exist")
     problems = [_find_problem(entries, key) for key in (reference.user_key, reference.password_key)]
     for problem in filter(None, problems):
         raise _unusable(f"Secret {reference.name} in namespace {namespace}: {problem}")
@@ -41,10 +43,15 @@ def _unusable(message: str) -> ServerUnavailable:
     return ServerUnavailable(Failure(Reason.SERVER_AUTH_FAILED, message))
 
 
+def count_keys(keys: Collection[str]) -> str:
+    """Returns the number of keys in words."""
+    return {0: "no keys", 1: "1 key"}.get(len(keys), f"{len(keys)} keys")
+
+
 def _find_problem(entries: Mapping[str, bytes], key: str) -> str | None:
     """Returns why an entry is not usable as a text of libpq. The message does not contain the entry."""
     if key not in entries:
-        return f"the Secret or its key {key} is missing"
+        return f"the Secret has {count_keys(entries)}, but not the key {key}"
     try:
         text = entries[key].decode().strip()
     except UnicodeDecodeError:
