@@ -9,6 +9,7 @@ from tests.support.samples import (
     BORN,
     IMPORT_UID,
     NOW,
+    a_failing_status,
     a_meta,
     a_preview,
     a_preview_spec,
@@ -112,6 +113,14 @@ WAITS = [
         Reason.TARGET_NOT_READY,
         "which is expired",
         id="the preview has expired",
+    ),
+    pytest.param(
+        observed_import(
+            preview=a_preview(status=a_failing_status(PreviewState.FAILED, "Project shop may have 3 previews."))
+        ),
+        Reason.TARGET_NOT_READY,
+        "PreviewDatabase pr-42, which is failed: Project shop may have 3 previews.",
+        id="the preview cannot be created",
     ),
     pytest.param(
         observed_import(preview=a_preview(status=a_ready_status(state=None))),

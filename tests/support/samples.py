@@ -6,6 +6,7 @@ All of them belong together: import `debian` of project `shop`, into preview `pr
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pgimport.decide.conditions import stalled, with_conditions
 from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject, ObservedSchedule
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import (
@@ -152,6 +153,12 @@ def a_ready_status(**changes: Any) -> PreviewStatus:
         "connection_secret": connection_secret_name(PREVIEW),
     }
     return PreviewStatus(**(given | changes))
+
+
+def a_failing_status(state: PreviewState, message: str, reason: Reason = Reason.LIMIT_REACHED) -> PreviewStatus:
+    """Builds the status of a preview without a database, whose condition says why."""
+    failing = PreviewStatus(state=state, observed_generation=1)
+    return with_conditions(failing, stalled(reason, message), BORN)
 
 
 def a_preview(spec: PreviewSpec | None = None, status: PreviewStatus | None = None, **meta: Any) -> PreviewObject:

@@ -16,6 +16,7 @@ from pgimport.decide.decision import (
 )
 from pgimport.decide.import_transitions import failed, pending, running
 from pgimport.decide.observed_objects import ObservedImport
+from pgimport.decide.preview_transitions import describe_state
 from pgimport.decide.timeouts import find_pending_overdue, find_waiting_interval, remaining_wait
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.policy import Policy
@@ -179,7 +180,7 @@ def _find_obstacle(observed: ObservedImport, preview: PreviewObject, now: dateti
         return "deleting"
     status = preview.status
     if status.state is not PreviewState.READY and not _fills_clone(observed, preview) and not _awaits_data(preview):
-        return status.state or "pending"
+        return describe_state(status)
     if preview.spec is not None and preview.spec.reset_due(status.reset_at, now):
         return "about to be reset"
     if status.expires_at is not None and status.expires_at <= now:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pgimport.decide.conditions import ConditionSet, in_progress, ready, ready_reason, stalled
 from pgimport.decide.decision import IMMEDIATELY, BeginCopy, ClaimServer, Decision, build_decision
 from pgimport.decide.observed_objects import ObservedPreview
-from pgimport.decide.preview_transitions import in_state
+from pgimport.decide.preview_transitions import describe_state, in_state
 from pgimport.model.policy import Policy
 from pgimport.model.preview_spec import CopySource, PreviewMode, PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
@@ -101,9 +101,10 @@ def _find_obstacle(observed: ObservedPreview, source: CopySource, now: datetime)
         return stalled(Reason.INVALID_SPEC, message)
     if preview.meta.deleting or preview.status.state is not PreviewState.READY:
         reason = Reason.NO_DATA if preview.golden else Reason.SOURCE_PREVIEW_NOT_READY
-        state = "deleting" if preview.meta.deleting else preview.status.state or "pending"
-        what = f"which is {state}" + (" and has no data yet" if preview.golden and state == "pending" else "")
-        return in_progress(reason, f"The preview waits for PreviewDatabase {name}, {what}.")
+        state = "deleting" if preview.meta.deleting else describe_state(preview.status)
+        if preview.golden and preview.status.state in (None, PreviewState.PENDING) and not preview.meta.deleting:
+            state = f"pending and has no data yet{state.removeprefix('pending')}"
+        return in_progress(reason, f"The preview waits for PreviewDatabase {name}, which is {state}.")
     if preview.spec.reset_due(preview.status.reset_at, now):
         reason = Reason.NO_DATA if preview.golden else Reason.SOURCE_PREVIEW_NOT_READY
         message = f"The preview waits for PreviewDatabase {name}, which is about to be reset."

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from pgimport.decide.conditions import ConditionSet, in_progress, stalled
+from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_progress, stalled
 from pgimport.decide.decision import Decision, build_decision
 from pgimport.model.policy import Policy
 from pgimport.model.preview_spec import PreviewSpec
@@ -16,6 +16,13 @@ LONGEST_INTERVAL = timedelta(hours=1)
 def in_state(status: PreviewStatus, state: PreviewState | None) -> PreviewStatus:
     """Returns the status in this state. A preview without a state is pending."""
     return status.model_copy(update={"state": state or PreviewState.PENDING})
+
+
+def describe_state(status: PreviewStatus) -> str:
+    """Returns the state with the cause that the preview's own condition gives, for whoever waits for the preview."""
+    condition = find_condition(status.conditions, READY)
+    cause = f": {condition.message.rstrip('.')}" if condition is not None and condition.message else ""
+    return f"{status.state or PreviewState.PENDING}{cause}"
 
 
 def refuse_future_dates(spec: PreviewSpec, now: datetime) -> ConditionSet | None:
