@@ -20,6 +20,7 @@ from tests.support.samples import (
 )
 
 from pgimport.decide.conditions import ready_reason
+from pgimport.decide.import_transitions import completed
 from pgimport.decide.wake_targets import AllPreviews, ClaimedPreviews, NamespaceProjects, PendingImports, WakeTarget
 from pgimport.kubernetes_client.resource_lists import DirectLists
 from pgimport.model.errors import Conflict, KubernetesUnavailable, ServerUnavailable
@@ -106,6 +107,30 @@ def test_an_event_is_posted_before_the_status(context: ReconcileContext, monkeyp
     with pytest.raises(Conflict):
         reconcile_loop.reconcile(context, PREVIEW)
     assert [note for note in notes if "new password" in note]
+
+
+def test_a_completed_import_that_lacks_objects_posts_a_warning_after_its_status(
+    context: ReconcileContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen before: the only event was of type Normal, and said that the database is imported and verified."""
+    posted: list[Any] = []
+    monkeypatch.setattr(reconcile_loop, "write_status", lambda *_: posted.append("status"))
+    monkeypatch.setattr(
+        reconcile_loop, "post_event", lambda _, event: posted.append((event["type"], event["reason"], event["note"]))
+    )
+    item = an_import(status=a_running_status(skipped=2, refused=1))
+    key = ResourceKey(IMPORTS, item.meta.namespace, item.meta.name)
+    decision = completed(item.status, "The database is imported.", NOW)
+    reconcile_loop._write_status(context, key, item, decision)
+    assert posted[:2] == ["status", ("Normal", "Completed", "The database is imported.")]
+    ((kind, reason, note),) = posted[2:]
+    assert (kind, reason) == ("Warning", "ObjectsRefused")
+    assert note.startswith("1 object is skipped because of the target")
+    ended = replace(item, status=decision.status)
+    reconcile_loop._write_status(
+        context, key, ended, replace(decision, status=decision.status.model_copy(update={"cleaned_up": True}))
+    )
+    assert posted[3:] == ["status"]
 
 
 def set_reconciler(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:

@@ -54,7 +54,7 @@ from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey, ScheduleObject
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
+from pgimport.model.status import FULLY_IMPORTED, ConditionStatus, ImportState, ImportStatus, PreviewStatus
 from pgimport.model.visible_text import show_controls_of_model
 from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.act_on_previews import act_on_preview
@@ -298,6 +298,16 @@ def _write_status(context: ReconcileContext, key: ResourceKey, item: Resource, d
             raise
     _count_transition(context, item, status)
     _report_transition(context, key, item, status, decision.message)
+    _report_refused_objects(context, key, item, status)
+
+
+def _report_refused_objects(context: ReconcileContext, key: ResourceKey, item: Resource, status: Status) -> None:
+    """Posts a Warning once if a completed import lacks objects: the event about its end is about a success."""
+    before, after = (
+        find_condition(conditions, FULLY_IMPORTED) for conditions in (item.status.conditions, status.conditions)
+    )
+    if before is None and after is not None and after.status is ConditionStatus.FALSE:
+        _post(context, RECONCILERS[key.kind].kind, item, after.reason, after.message, warning=True)
 
 
 def _count_transition(context: ReconcileContext, item: Resource, status: Status) -> None:
