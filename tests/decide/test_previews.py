@@ -218,6 +218,7 @@ def test_the_ttl_counts_from_creation() -> None:
     decision = decide(observed, BORN + timedelta(hours=1))
     assert decision.actions == (DropPreview(),)
     assert (decision.status.state, reason(decision)) == (PreviewState.EXPIRED, Reason.EXPIRED)
+    assert (decision.status.database, decision.status.role) == (None, None)
     assert "Set spec.renewedAt to get a new one: empty or, with mode clone, a new copy." in decision.message
 
 

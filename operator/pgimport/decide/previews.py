@@ -274,7 +274,8 @@ def _decide_expiry(
         return build_decision(
             in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
         )
-    drop, expired = DropPreview(observed.database_oid), status.model_copy(update={"database_lost_at": None})
+    gone = {"database": None, "role": None, "data_as_of": None, "database_lost_at": None}
+    drop, expired = DropPreview(observed.database_oid), status.model_copy(update=gone)
     return build_decision(in_state(expired, PreviewState.EXPIRED), EXPIRED, now, LONGEST_INTERVAL, (drop,))
 
 
