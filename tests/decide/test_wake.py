@@ -9,7 +9,9 @@ from tests.support.samples import (
     IMPORT_UID,
     NOW,
     PREVIEW,
+    a_failing_status,
     a_policy,
+    a_preview,
     a_preview_spec,
     a_ready_status,
     a_running_status,
@@ -31,6 +33,7 @@ from pgimport.decide.projects import decide_project
 from pgimport.decide.wake_targets import (
     AllPreviews,
     ClaimedPreviews,
+    FirstAboveLimit,
     FirstSlotWaiter,
     ImportSelector,
     NamespaceProjects,
@@ -38,6 +41,7 @@ from pgimport.decide.wake_targets import (
     TargetWaiters,
     WakeTarget,
     select_imports,
+    select_previews,
     wake_after_removal,
 )
 from pgimport.model.names import IMPORTS, LABEL_SCHEDULE, PREVIEWS, PROJECTS, SCHEDULES
@@ -49,6 +53,7 @@ from pgimport.model.status import ImportState, ImportStatus, PreviewState, Previ
 POLICY = a_policy()
 NAMESPACE = "shop"
 TARGET = ResourceKey(PREVIEWS, NAMESPACE, PREVIEW)
+FOR_PLACE = FirstAboveLimit(NAMESPACE)
 FOR_TARGET, FOR_SLOT = PendingImports(NAMESPACE, PREVIEW), FirstSlotWaiter(NAMESPACE)
 AFTER_THE_END = (TARGET, FOR_TARGET, FOR_SLOT)
 AFTER_A_REMOVAL = (ClaimedPreviews(NAMESPACE), NamespaceProjects(NAMESPACE))
@@ -143,6 +148,19 @@ CLAIMED = a_ready_status(active_import=IMPORT_UID, active_import_name="debian")
             (ResourceKey(IMPORTS, NAMESPACE, "debian"),),
             id="it is claimed",
         ),
+        pytest.param(
+            observed_preview(a_preview_spec(ttl="1s"), database_oid=100), (FOR_PLACE, FOR_TARGET), id="it expires"
+        ),
+        pytest.param(
+            observed_preview(status=CLAIMED, active_import_exists=True, meta={"deleting": True}),
+            (FOR_PLACE, ResourceKey(IMPORTS, NAMESPACE, "debian")),
+            id="it is deleted",
+        ),
+        pytest.param(
+            observed_preview(status=a_failing_status(PreviewState.FAILED, "Too many previews.")),
+            (FOR_PLACE, FOR_TARGET),
+            id="it gets a place within the limit",
+        ),
     ],
 )
 def test_a_preview_wakes_its_imports_when_it_changes(observed: ObservedPreview, wake: tuple[WakeTarget, ...]) -> None:
@@ -169,7 +187,7 @@ def test_a_project_wakes_its_previews_and_pending_imports_when_it_changes(observ
     ("key", "wake"),
     [
         pytest.param(ResourceKey(IMPORTS, NAMESPACE, "debian"), AFTER_A_DELETION, id="an import"),
-        pytest.param(TARGET, (*AFTER_A_REMOVAL, FOR_TARGET), id="a preview"),
+        pytest.param(TARGET, (*AFTER_A_REMOVAL, FOR_TARGET, FOR_PLACE), id="a preview"),
         pytest.param(ResourceKey(PROJECTS, "", "shop"), (), id="a Project"),
     ],
 )
@@ -210,3 +228,15 @@ def test_only_imports_that_wait_for_it_are_woken(selector: ImportSelector, names
 
 def test_nobody_is_woken_if_nobody_waits_for_a_slot() -> None:
     assert select_imports(FOR_SLOT, ACTIVE[:2]) == []
+
+
+def test_the_oldest_preview_above_the_limit_gets_the_place_that_another_one_leaves() -> None:
+    """Seen before: a preview that waited for a place got it up to an hour after another one was deleted."""
+    above = a_failing_status(PreviewState.FAILED, "Too many previews.")
+    previews = [
+        a_preview(name="ready", uid="a"),
+        a_preview(status=above, name="second", uid="b", created_at=BORN + timedelta(minutes=2)),
+        a_preview(status=above, name="first", uid="c", created_at=BORN + timedelta(minutes=1)),
+        a_preview(status=above, name="gone", uid="d", deleting=True),
+    ]
+    assert [item.meta.name for item in select_previews(FOR_PLACE, previews)] == ["first"]

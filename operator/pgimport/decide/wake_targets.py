@@ -11,7 +11,7 @@ from pgimport.model.names import IMPORTS, LABEL_SCHEDULE, PREVIEWS, PROJECTS, SC
 from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
-from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
+from pgimport.model.status import ImportState, ImportStatus, PreviewState, PreviewStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,13 @@ class AllPreviews:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstAboveLimit:
+    """Selects the oldest preview of a namespace that limits.maxPreviews keeps from being created."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceProjects:
     """Selects the Projects whose spec.namespace is this one."""
 
@@ -58,7 +65,7 @@ class NamespaceProjects:
 
 
 ImportSelector = PendingImports | TargetWaiters | FirstSlotWaiter
-WakeTarget = ResourceKey | ImportSelector | ClaimedPreviews | AllPreviews | NamespaceProjects
+WakeTarget = ResourceKey | ImportSelector | ClaimedPreviews | AllPreviews | FirstAboveLimit | NamespaceProjects
 
 
 def select_imports(selector: ImportSelector, active: Sequence[ImportObject]) -> list[ImportObject]:
@@ -94,6 +101,8 @@ def wake_after_removal(key: ResourceKey) -> tuple[WakeTarget, ...]:
     waiting: tuple[WakeTarget, ...] = (PendingImports(key.namespace, key.name),)
     if key.kind == IMPORTS:
         waiting = TargetWaiters(key.namespace), FirstSlotWaiter(key.namespace)
+    elif key.kind == PREVIEWS:
+        waiting = *waiting, FirstAboveLimit(key.namespace)
     return (ClaimedPreviews(key.namespace), NamespaceProjects(key.namespace), *waiting)
 
 
@@ -121,19 +130,43 @@ def wake_after_import(before: ImportObject, after: ImportStatus) -> tuple[WakeTa
     return tuple(wake)
 
 
+def select_previews(
+    target: ClaimedPreviews | AllPreviews | FirstAboveLimit, previews: Sequence[PreviewObject]
+) -> list[PreviewObject]:
+    """Selects previews from those of the namespace."""
+    match target:
+        case AllPreviews():
+            return list(previews)
+        case ClaimedPreviews():
+            return [item for item in previews if item.status.active_import is not None]
+        case FirstAboveLimit():
+            waiters = [item for item in previews if _is_above_limit(item.status) and not item.meta.deleting]
+            return sorted(waiters, key=lambda item: (item.meta.created_at, item.meta.uid))[:1]
+
+
+def _is_above_limit(status: PreviewStatus) -> bool:
+    return ready_reason(status.conditions) == Reason.LIMIT_REACHED
+
+
 def wake_after_preview(before: PreviewObject, after: PreviewStatus) -> tuple[WakeTarget, ...]:
     """Returns the import that has claimed a preview that has changed, or those that may wait for the preview.
 
-    Other previews may wait until a golden one has data.
+    Other previews may wait until a golden one has data, or until one leaves its place within limits.maxPreviews. The
+    first of them that gets a place wakes the next one.
     """
     namespace = before.meta.namespace
     if after == before.status:
         return ()
-    copies = (AllPreviews(namespace),) if before.golden and after.state != before.status.state else ()
+    others: list[WakeTarget] = []
+    if before.golden and after.state != before.status.state:
+        others.append(AllPreviews(namespace))
+    left = after.state in (PreviewState.EXPIRED, PreviewState.DELETING) and after.state != before.status.state
+    if left or (_is_above_limit(before.status) and not _is_above_limit(after)):
+        others.append(FirstAboveLimit(namespace))
     if after.active_import is None:
-        return (*copies, PendingImports(namespace, before.meta.name))
+        return (*others, PendingImports(namespace, before.meta.name))
     name = after.active_import_name
-    return (*copies, ResourceKey(IMPORTS, namespace, name)) if name is not None else copies
+    return (*others, ResourceKey(IMPORTS, namespace, name)) if name is not None else tuple(others)
 
 
 def wake_after_project(before: ProjectObject, after: ProjectStatus) -> tuple[WakeTarget, ...]:

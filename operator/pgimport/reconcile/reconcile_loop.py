@@ -27,12 +27,14 @@ from pgimport.decide.schedules import decide_schedule
 from pgimport.decide.wake_targets import (
     AllPreviews,
     ClaimedPreviews,
+    FirstAboveLimit,
     FirstSlotWaiter,
     NamespaceProjects,
     PendingImports,
     TargetWaiters,
     WakeTarget,
     select_imports,
+    select_previews,
     wake_after_removal,
 )
 from pgimport.kubernetes_client.api_client import KubernetesClient
@@ -266,13 +268,9 @@ def _list_keys(context: ReconcileContext, targets: tuple[WakeTarget, ...]) -> tu
             case PendingImports() | TargetWaiters() | FirstSlotWaiter():
                 imports = select_imports(target, context.lists.list_active_imports(target.namespace))
                 keys += [ResourceKey(IMPORTS, target.namespace, item.meta.name) for item in imports]
-            case ClaimedPreviews(namespace):
-                previews = context.lists.list_previews(namespace)
-                claimed = [item for item in previews if item.status.active_import is not None]
-                keys += [ResourceKey(PREVIEWS, namespace, item.meta.name) for item in claimed]
-            case AllPreviews(namespace):
-                previews = context.lists.list_previews(namespace)
-                keys += [ResourceKey(PREVIEWS, namespace, item.meta.name) for item in previews]
+            case ClaimedPreviews() | AllPreviews() | FirstAboveLimit():
+                previews = select_previews(target, context.lists.list_previews(target.namespace))
+                keys += [ResourceKey(PREVIEWS, target.namespace, item.meta.name) for item in previews]
             case NamespaceProjects(namespace):
                 keys += [
                     ResourceKey(PROJECTS, "", item.meta.name)
