@@ -12,6 +12,7 @@ from tests.worker.conftest import Bench, list_skipped
 from tests.worker.engines.file.archive_bytes import build_plain_dump
 
 from pgimport.model.result import WorkerResult
+from pgimport.worker.engines.file.statement_rules import may_change_rows
 from pgimport.worker.engines.file.tablespaces import remove_tablespaces
 from pgimport.worker.verify.restored_file import FileRows, Name, plan_file_counts
 
@@ -161,3 +162,174 @@ def test_the_file_tells_the_rows_of_tables_that_only_get_counted_ones(
     counts: dict[Name, int], uncounted: set[Name], expected: dict[Name, int], unknown: list[Name]
 ) -> None:
     assert plan_file_counts(FileRows(counts, uncounted), {LEAF: {ROOT}}) == (expected, unknown)
+
+
+NAMES = """
+CREATE SCHEMA a;
+CREATE SCHEMA b;
+CREATE TABLE a.t (id int CONSTRAINT positive CHECK (id > 0), code text);
+CREATE INDEX by_code ON a.t (code);
+CREATE TRIGGER guard BEFORE UPDATE ON a.t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE RULE stay AS ON DELETE TO a.t DO INSTEAD NOTHING;
+CREATE DOMAIN a.part AS int;
+CREATE FUNCTION a.f(value int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+COPY a.t (id, code) FROM stdin;
+1	x
+\\.
+CREATE MATERIALIZED VIEW a.m AS SELECT id FROM a.t WITH NO DATA;
+REFRESH MATERIALIZED VIEW a.m;
+ALTER TABLE a.t ADD CONSTRAINT key PRIMARY KEY (id);
+ALTER TABLE a.t RENAME TO u;
+ALTER TABLE a.u RENAME COLUMN code TO text;
+ALTER TABLE a.u RENAME CONSTRAINT key TO u_key;
+ALTER INDEX a.by_code RENAME TO by_text;
+ALTER TRIGGER guard ON a.u RENAME TO guarded;
+ALTER DOMAIN a.part RENAME TO portion;
+ALTER FUNCTION a.f(int) RENAME TO g;
+ALTER TABLE a.m RENAME TO totals;
+ALTER TABLE a.u SET SCHEMA b;
+ALTER SCHEMA b RENAME TO c;
+COPY c.u (id, text) FROM stdin;
+2	y
+\\.
+CREATE TABLE public.d (id int);
+CREATE TABLE public.e (id int PRIMARY KEY);
+CREATE TABLE public.f (id int);
+CREATE VIEW public.v AS SELECT id FROM public.e;
+COPY public.d (id) FROM stdin;
+3
+\\.
+COPY public.e (id) FROM stdin;
+3
+\\.
+ALTER TABLE public.f ADD CONSTRAINT to_e FOREIGN KEY (id) REFERENCES public.e (id);
+DROP TABLE IF EXISTS public.absent, public.d, public.e CASCADE;
+CREATE TABLE public.d (id int);
+COPY public.d (id) FROM stdin;
+4
+5
+\\.
+ALTER TABLE c.u DROP CONSTRAINT u_key;
+"""
+
+
+def test_renamed_moved_and_dropped_objects_are_known_by_their_new_names(comparison: Comparison) -> None:
+    result, differences = comparison.run(NAMES)
+    assert differences == []
+    assert result.skipped == []
+    assert result.verification is not None
+    assert (result.verification.tables, result.verification.rows) == (2, 4)
+    lacking = [text.split(":")[1] for text in result.verification.not_compared if text.startswith("missing")]
+    assert lacking == [" view public.v", " constraint public.f to_e"]  # dropped by CASCADE
+
+
+PATHS = """
+CREATE SCHEMA a;
+CREATE SCHEMA b;
+SET search_path = a;
+CREATE TABLE t (id int);
+COPY t (id) FROM stdin;
+1
+\\.
+SET search_path TO "$user", b, a;
+COPY t (id) FROM stdin;
+2
+\\.
+CREATE TABLE u (id int PRIMARY KEY);
+COPY u FROM stdin;
+3
+\\.
+SET search_path = 'a', 'public';
+CREATE TEMP TABLE stage (id int);
+COPY stage (id) FROM stdin;
+4
+5
+\\.
+CREATE INDEX on_stage ON stage (id);
+CREATE TABLE v AS SELECT id FROM stage;
+SELECT id INTO w FROM stage;
+SELECT id INTO TEMPORARY x FROM stage;
+set schema 'b';
+CREATE INDEX by_id ON u (id);
+SELECT set_config('search_path', 'public, a', false);
+CREATE TABLE y (id int);
+COPY v (id) FROM stdin;
+6
+\\.
+"""
+
+
+def test_names_are_found_on_the_search_path(comparison: Comparison) -> None:
+    result, differences = comparison.run(PATHS)
+    assert differences == []
+    assert result.skipped == []
+    assert result.verification is not None
+    assert (result.verification.tables, result.verification.rows) == (2, 3)
+    listed = [text for text in result.verification.not_compared if "definitions" not in text and "values" not in text]
+    assert len(listed) == 1
+    assert listed[0].startswith("rows of 2 tables (a.v, a.w)")
+
+
+ROLLED_BACK = """
+CREATE TABLE public.t (id int);
+BEGIN;
+COPY public.t (id) FROM stdin;
+1
+\\.
+CREATE TABLE public.gone (id int CHECK (id > 0));
+INSERT INTO public.gone VALUES (1);
+CREATE TRIGGER gone BEFORE UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+ROLLBACK;
+START TRANSACTION;
+COPY public.t (id) FROM stdin;
+2
+\\.
+SAVEPOINT s;
+CREATE TABLE public.also_gone (id int);
+COPY public.also_gone (id) FROM stdin;
+3
+\\.
+ROLLBACK TO SAVEPOINT s;
+RELEASE SAVEPOINT s;
+COMMIT;
+"""
+
+
+def test_what_the_file_rolls_back_is_not_expected(comparison: Comparison) -> None:
+    result, differences = comparison.run(ROLLED_BACK)
+    assert differences == []
+    assert result.skipped == []
+    assert result.verification is not None
+    assert (result.verification.tables, result.verification.rows) == (1, 1)
+    assert not any("missing" in text for text in result.verification.not_compared)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM public.t WHERE id = 1;", "SELECT public.fill();"])
+def test_rows_that_the_file_itself_changes_cost_no_import(comparison: Comparison, statement: str) -> None:
+    rows = "CREATE TABLE public.t (id int);\nCOPY public.t (id) FROM stdin;\n1\n2\n\\.\n"
+    fill = "CREATE FUNCTION public.fill() RETURNS void LANGUAGE sql AS 'INSERT INTO public.t VALUES (7)';\n"
+    result, differences = comparison.run(rows + fill + statement)
+    assert differences == []
+    assert result.verification is not None
+    assert any(f"{statement.split()[0]} in line " in text for text in result.verification.not_compared)
+
+
+@pytest.mark.parametrize(
+    ("statement", "with_rows", "without_rows"),
+    [
+        ("TRUNCATE t;", True, False),
+        ("UPDATE t SET a = 1;", True, False),
+        ("DROP TABLE IF EXISTS t CASCADE;", True, False),
+        ("DO $$ BEGIN END $$;", True, True),
+        ("WITH a AS (SELECT 1) INSERT INTO t SELECT * FROM a;", True, True),
+        ("CALL p();", True, True),
+        ("SELECT public.f();", True, True),
+        ("SELECT pg_catalog.setval('public.s', 1, true);", False, False),
+        ("SELECT pg_catalog.set_config('search_path', '', false);", False, False),
+        ("SELECT pg_catalog.lo_create('1');", False, False),
+        ("CREATE TABLE t (a int);", False, False),
+    ],
+)
+def test_statements_that_may_change_rows_are_known(statement: str, with_rows: bool, without_rows: bool) -> None:
+    assert may_change_rows(statement, has_rows=True) == with_rows
+    assert may_change_rows(statement, has_rows=False) == without_rows

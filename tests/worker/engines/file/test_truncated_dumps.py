@@ -249,7 +249,7 @@ def test_insert_statements_are_restored_and_reported_as_not_counted(
         assert result.ok, result.failure
         assert file_bench.target.query("SELECT count(*) FROM customers", shadow) == [(5000,)]
     assert result.verification is not None
-    assert any("INSERT statements" in text for text in result.verification.not_compared)
+    assert any("from INSERT" in text for text in result.verification.not_compared)
 
 
 def test_a_plain_dump_made_with_create_tells_its_locale(

@@ -1,7 +1,7 @@
 """Runs the statements of plain SQL in psql, and skips those that the target refuses, with what needs them."""
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pgimport.model.import_choices import OnObjectError, SkipGroup
 from pgimport.model.import_report import describe_refusal
@@ -22,6 +22,7 @@ from pgimport.worker.engines.file.plain_statement import ROUTINES, Statement, is
 from pgimport.worker.engines.file.psql import PsqlSession
 from pgimport.worker.engines.file.psql_messages import PsqlError, translate_psql_error
 from pgimport.worker.engines.file.restored_content import RestoredContent, describe_created_schema
+from pgimport.worker.engines.file.search_path import TEMPORARY
 from pgimport.worker.engines.file.statement_subject import Subject
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.refusals import Refusal, is_violation
@@ -75,6 +76,7 @@ class PlainExecutor:
             skipped = SkippedObject(object=statement.title, reason=reason, group=needed.group)
             self.skip(statement.subject, skipped)
             return
+        self._note_names(statement)
         self._batch.append(statement)
         self._batch_bytes += len(statement.text)
         self.session.write_statement(statement.text)
@@ -159,19 +161,31 @@ class PlainExecutor:
         errors = self.session.synchronise().errors
         return errors[0][1] if errors else None
 
+    def _note_names(self, statement: Statement) -> None:
+        """Remembers the names in the file at once, so that the next statement finds them without their schema."""
+        names = self.content.names
+        for change in statement.changes if names else ():
+            kept = {name for name in map(change.apply_to_name, names) if name is not None}
+            names.clear()
+            names.update(kept)
+        if statement.subject is not None and statement.is_definition:
+            names.add((statement.subject.schema, statement.subject.name))
+
     def _note_success(self, statement: Statement) -> None:
         subject = statement.subject
         if statement.access_method is not None:
             self._access_method = None
+        for change in statement.changes:
+            self.content.apply(change)
         if subject is None:
             return
-        if statement.verb == "drop":
-            self.content.created.pop(subject.title, None)
-        elif statement.is_definition:
+        if statement.fills_new_table and subject.schema != TEMPORARY:
+            self.content.uncounted_tables.add((subject.schema, subject.tag))
+        if statement.is_definition:
             if subject.kind in ("TABLE", "TABLE ATTACH"):
                 self.content.partition_roots.add(statement.text.decode(self.codec, "replace"))
             definition = statement.definition if subject.kind == "INDEX ATTACH" else None
-            self.content.created[subject.title] = replace(subject, definition=definition)
+            self.content.add(subject, definition)
             if (subject.schema, subject.name) in self._skipped_names:  # a second definition was accepted
                 self.content.skipped[:] = [item for item in self.content.skipped if item.object != subject.title]
             if subject.kind in ROUTINES and is_sql_routine(statement.definition):

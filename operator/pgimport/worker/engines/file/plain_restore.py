@@ -1,27 +1,35 @@
 """Restores plain SQL of pg_dump: psql runs it as the attempt's role while its rows are counted."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.selection import Exclusions
-from pgimport.worker.archive.sql_tokens import scan_tokens
+from pgimport.worker.archive.sql_tokens import parse_tokens
 from pgimport.worker.archive.trim import CHECK, build_addition, find_mentions, trim_domain
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_stream import DumpStream
+from pgimport.worker.engines.file.file_session import FileSession
 from pgimport.worker.engines.file.plain_executor import TRIMMED_KINDS, PlainExecutor
 from pgimport.worker.engines.file.plain_rows import PlainRows
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement, remove_oids, remove_placement
 from pgimport.worker.engines.file.psql import BEGINNING, PsqlSession, run_psql
 from pgimport.worker.engines.file.restored_content import RestoredContent
-from pgimport.worker.engines.file.statement_rules import HEAD, RestoreTime, TargetFacts, judge_statement
+from pgimport.worker.engines.file.statement_rules import (
+    HEAD,
+    RestoreTime,
+    TargetFacts,
+    judge_statement,
+    may_change_rows,
+)
 from pgimport.worker.engines.file.statement_subject import Subject
 from pgimport.worker.engines.file.table_actions import split_actions
+from pgimport.worker.engines.file.transactions import TRANSACTION_VERBS, Transactions
 from pgimport.worker.engines.file.waiting_constraints import WaitingConstraints
 from pgimport.worker.engines.file.whole_file import read_to_the_end
-from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.server_progress import INDEX_PROGRESS, reporting_server_progress
 from pgimport.worker.run import ImportRun
@@ -31,9 +39,7 @@ from pgimport.worker.scope.archive_scope import (
     refuse_filter_for_plain_sql,
 )
 
-_INSERT = re.compile(rb"INSERT INTO ", re.IGNORECASE)
-_SETTING_HEAD = 4096  # bytes of an INSERT in which its table's name is searched
-_MAX_SETTING_HEADS = 10_000  # different beginnings of INSERT statements that are remembered
+_INSERT = re.compile(rb"INSERT\s+INTO\b", re.IGNORECASE)
 
 
 def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclusions: Exclusions) -> RestoredContent:
@@ -52,9 +58,9 @@ def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclus
 
     def talk(session: PsqlSession) -> None:
         executor = PlainExecutor(session, content, run.order.on_object_error)
-        settings = dict[str, bytes]()
-        rows = PlainRows(executor, content, staging, WaitingConstraints(executor, settings))
-        restore = _PlainRestore(executor, content, target, rows, run, settings)
+        file_session = FileSession(executor)
+        rows = PlainRows(executor, content, staging, WaitingConstraints(executor, file_session.settings))
+        restore = _PlainRestore(executor, content, target, rows, run, file_session)
         for item in PlainSqlLexer(stream).items():
             restore.take(item)
         restore.finish()
@@ -100,13 +106,15 @@ class _PlainRestore:
     target: TargetFacts
     rows: PlainRows
     run: ImportRun
-    settings: dict[str, bytes]  # name → statement that postponed statements need
-    codec: str = UTF8
-    default_schema: str = "public"
+    session: FileSession
     restrict_token: bytes | None = None
     databases: list[str] = field(default_factory=list)  # names after \\connect
     filled_database: str | None = None  # the one that the objects are in
     postponed: list[Statement] = field(default_factory=list)
+    transactions: Transactions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.transactions = Transactions(self._save)
 
     def take(self, item: SqlStatement | CopyRows | PsqlCommand) -> None:
         """Runs, postpones or skips one part. Raises ImportStopped."""
@@ -116,21 +124,21 @@ class _PlainRestore:
             case PsqlCommand():
                 self._take_command(item)
             case SqlStatement() if _INSERT.match(item.text):
-                self.rows.take_insert(item, self.default_schema, self.target.skipped_schemas)
+                self.rows.take_insert(item, self.session.path, self.target.skipped_schemas)
             case SqlStatement():
                 for statement in self._parse(item):
                     self._take_statement(statement)
 
     def _parse(self, item: SqlStatement) -> list[Statement]:
         """Returns the statement, or one for each action of an ALTER TABLE with several."""
-        statement = parse_statement(item, self.codec, self.default_schema)
+        statement = parse_statement(item, self.session.codec, self.session.path)
         if statement.verb != "alter" or len(item.text) > HEAD:
             return [statement]
         texts = split_actions(statement.definition)
         if len(texts) == 1 or "\ufffd" in statement.definition:
             return [statement]
-        items = (SqlStatement(text.encode(self.codec), item.line, b"") for text in texts)
-        return [parse_statement(action, self.codec, self.default_schema) for action in items]
+        items = (SqlStatement(text.encode(self.session.codec), item.line, b"") for text in texts)
+        return [parse_statement(action, self.session.codec, self.session.path) for action in items]
 
     def finish(self) -> None:
         """Runs the statements that were postponed. Raises ImportStopped."""
@@ -152,7 +160,7 @@ class _PlainRestore:
         verdict = judge_statement(statement.definition, statement.subject, self.target)
         if verdict.skipped is not None:
             self.executor.skip(statement.subject, verdict.skipped)
-        if statement.verb == "refresh" and statement.subject is not None:
+        if statement.populates_view and statement.subject is not None:
             self.content.populated_views.add((statement.subject.schema, statement.subject.tag))
         match verdict.when:
             case _ if statement.verb == "copy":
@@ -160,48 +168,66 @@ class _PlainRestore:
             case RestoreTime.NOW:
                 self._run_now(replace(statement, tolerated=verdict.tolerated))
             case RestoreTime.POSTPONED:
-                self.postponed.append(replace(statement, settings=tuple(self.settings.values())))
+                self.postponed.append(replace(statement, settings=tuple(self.session.settings.values())))
             case RestoreTime.LAST:
-                self.content.deferred.append(replace(statement, settings=tuple(self.settings.values())))
+                self.content.deferred.append(replace(statement, settings=tuple(self.session.settings.values())))
 
     def _run_now(self, statement: Statement) -> None:
         self._check_database(statement)
-        statement = remove_placement(statement, self.codec)
+        statement = remove_placement(statement, self.session.codec)
+        self._run_before(statement)
         if statement.verb in ("set", "select", "reset", "discard"):
-            self._note_setting(statement)
+            self.session.note(statement)
         elif statement.verb == "create" and statement.subject is not None and statement.subject.kind in TRIMMED_KINDS:
             statement = self._postpone_checks(remove_oids(statement), statement.subject)
-        if self.rows.constraints.must_return_before(statement):
-            self._return_constraints()
         if statement.subject is not None and statement.subject.kind == "SEQUENCE SET":
             self.content.sequence_count += 1
         self.executor.execute(statement)
+        self._run_after(statement)
+
+    def _run_before(self, statement: Statement) -> None:
+        """Adds what waits and what the statement would change or need, and notes which rows it may change."""
+        if self.rows.constraints.must_return_before(statement):
+            self._run_waiting(self.rows.take_waiting_constraints())
+        names = {name for change in statement.changes for name in (change.old[1], change.relation)}
+        if names and self.postponed:
+            due = [item for item in self.postponed if item.mentions_one_of(names)]
+            self.postponed = [item for item in self.postponed if item not in due]
+            self._run_waiting(due)
+        if self.content.row_change is None and may_change_rows(statement.definition, has_rows=self.rows.has_rows):
+            self.content.row_change = f"{statement.verb.upper()} in line {statement.line}"
+
+    def _run_waiting(self, statements: list[Statement]) -> None:
+        if statements:
+            run_statements(self.executor, statements)
+            self.session.restore(statements[0].line)
+
+    def _run_after(self, statement: Statement) -> None:
+        """Notes what the statement has changed in the session."""
         if statement.verb in ("reset", "discard"):
             self.executor.execute(Statement(BEGINNING, statement.line, "", None))
+        if statement.verb in TRANSACTION_VERBS:
+            self.executor.settle()
+            self.transactions.note([word for word in parse_tokens(statement.definition) if word != ";"])
+            self.session.forget_path()
+        if statement.changes or statement.verb in TRANSACTION_VERBS:
+            self.rows.inserts.clear()
+        if statement.subject is not None and statement.subject.kind == "SCHEMA":
+            self.session.forget_path(schemas_only=True)
 
-    def _note_setting(self, statement: Statement) -> None:
-        """Remembers settings that change what later statements mean."""
-        tokens = list(scan_tokens(statement.definition[:_SETTING_HEAD]))
-        words = [token.text for token in tokens if not token.is_("session", "local")]
-        if words[:2] == ["set", "client_encoding"]:
-            self.codec = self.executor.codec = find_client_encoding_codec(statement.definition)
-        if words[:1] == ["set"] and len(words) > 2:
-            self.settings[words[1]] = statement.text
-            if words[1] == "search_path":
-                self.default_schema = next(
-                    (word for word in words[3:] if word not in ("pg_catalog", ",", ";", "''")), "public"
-                )
-        elif "set_config" in words and (content := [token.content for token in tokens if token.text == "''"]):
-            self.settings[content[0]] = statement.text
-        elif words[1:2] == ["all"]:
-            self.settings.clear()
+    def _save(self) -> Callable[[], None]:
+        """Remembers the present state. Returns a function that restores it, after a ROLLBACK of the file."""
+        restore_content, restore_waiting = self.content.save(), self.rows.constraints.save()
+        postponed, settings = list(self.postponed), dict(self.session.settings)
 
-    def _return_constraints(self) -> None:
-        """Adds the constraints that wait, before a statement that renames, drops or copies them, or what they name."""
-        if statements := self.rows.take_waiting_constraints():
-            run_statements(self.executor, statements)
-            for setting in self.settings.values():
-                self.executor.execute(Statement(setting, statements[0].line, setting.decode("ascii", "replace"), None))
+        def restore() -> None:
+            restore_content()
+            restore_waiting()
+            self.postponed = list(postponed)
+            self.session.settings.clear()
+            self.session.settings.update(settings)
+
+        return restore
 
     def _postpone_checks(self, statement: Statement, subject: Subject) -> Statement:
         """Removes the CHECKs of a domain that call a function of the dump, which may read rows that come later.
@@ -210,18 +236,18 @@ class _PlainRestore:
         """
         if subject.kind != "DOMAIN" or "check" not in statement.definition.lower():
             return statement
-        definition = statement.text.decode(self.codec, "replace")
+        definition = statement.text.decode(self.session.codec, "replace")
         trimmed, parts = trim_domain(definition, lambda part: part.kind == CHECK and bool(find_mentions(part.tokens)))
         if not parts or "\ufffd" in definition:
             return statement
-        settings = tuple(self.settings.values())
+        settings = tuple(self.session.settings.values())
         for part in parts:
             text = build_addition(subject.kind, (subject.schema, subject.tag), part)
             part_subject = Subject(CHECK, subject.schema, f"{subject.tag} {part.name}", subject.tag)
             self.postponed.append(
-                Statement(text.encode(self.codec), statement.line, text, part_subject, settings=settings)
+                Statement(text.encode(self.session.codec), statement.line, text, part_subject, settings=settings)
             )
-        return replace(statement, text=trimmed.encode(self.codec), definition=trimmed)
+        return replace(statement, text=trimmed.encode(self.session.codec), definition=trimmed)
 
     def _note_name(self, subject: Subject) -> None:
         """Detects the provider by its schemas and extensions. Skips those of its schemas that were created already."""
@@ -250,7 +276,7 @@ class _PlainRestore:
         elif len(words) == 2 and words[0] == b"\\unrestrict" and words[1] == self.restrict_token:
             self.restrict_token = None
         elif len(words) > 1 and words[0] in (b"\\connect", b"\\c"):
-            self.databases.append(item.text.split(None, 1)[1].decode(self.codec, "replace").strip())
+            self.databases.append(item.text.split(None, 1)[1].decode(self.session.codec, "replace").strip())
             self._take_statement(Statement(b"RESET ALL;", item.line, "RESET ALL;", None))
         else:
             raise ImportStopped(_refuse_command(item))

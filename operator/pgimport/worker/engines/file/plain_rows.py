@@ -11,6 +11,7 @@ from pgimport.worker.engines.file.plain_executor import PlainExecutor
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, SqlStatement, find_copy_options
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement
 from pgimport.worker.engines.file.restored_content import RestoredContent, find_copy_target
+from pgimport.worker.engines.file.search_path import TEMPORARY, SearchPath
 from pgimport.worker.engines.file.statement_subject import Subject
 from pgimport.worker.engines.file.waiting_constraints import WaitingConstraints
 from pgimport.worker.postgres.errors import ImportStopped
@@ -45,6 +46,11 @@ class PlainRows:
     copied: RowTarget | None = None  # the table of the last COPY
     inserts: dict[bytes, RowTarget] = field(default_factory=dict)  # beginning of an INSERT → its table
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether a table has got rows already."""
+        return bool(self.content.row_counts or self.content.uncounted_tables)
+
     def take_copy(self, statement: Statement, *, is_skipped: bool) -> None:
         """Begins a COPY. Raises ImportStopped."""
         assert statement.subject is not None  # noqa: S101 (COPY has one)
@@ -72,12 +78,14 @@ class PlainRows:
             self.executor.add_skipped_rows(subject, item.newlines, self.copied.missing)
             return
         self.executor.session.write(item.text, newlines=item.newlines + int(item.last))
+        if subject.schema == TEMPORARY:
+            return
         if self.copied.counted:
             self.content.row_counts[subject.schema, subject.tag] += item.newlines
         else:
             self.content.uncounted_tables.add((subject.schema, subject.tag))
 
-    def take_insert(self, item: SqlStatement, default_schema: str, skipped_schemas: Collection[str]) -> None:
+    def take_insert(self, item: SqlStatement, path: SearchPath, skipped_schemas: Collection[str]) -> None:
         """Passes on or counts the rows of an INSERT. Raises ImportStopped."""
         codec = self.executor.codec
         end = item.text.find(b" VALUES", 0, _HEAD)
@@ -85,7 +93,7 @@ class PlainRows:
         table = self.inserts.get(head)
         if table is None:
             text = head.decode(codec, "replace")
-            parsed = parse_statement(SqlStatement(head, item.line, b""), codec, default_schema)
+            parsed = parse_statement(SqlStatement(head, item.line, b""), codec, path)
             subject = parsed.subject or Subject("TABLE DATA", "", "")
             missing = "" if subject.schema in skipped_schemas else self._probe(text, subject, item.line)
             table = RowTarget(subject, missing, self._redirect_insert(text, subject))
@@ -96,7 +104,8 @@ class PlainRows:
             rows = count_inserted_rows(item.text.decode(codec, "replace"))
             self.executor.add_skipped_rows(table.subject, rows, table.missing)
             return
-        self.content.uncounted_tables.add((table.subject.schema, table.subject.tag))
+        if table.subject.schema != TEMPORARY:
+            self.content.uncounted_tables.add((table.subject.schema, table.subject.tag))
         statement = item.text if table.head is None else table.head + item.text[len(head) :]
         definition = statement[:512].decode(codec, "replace")
         self.executor.execute(Statement(statement, item.line, definition, table.subject))

@@ -1,6 +1,7 @@
 """One statement of a dump with what the worker knows about it."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -8,7 +9,9 @@ from pgimport.model.import_choices import SkipGroup
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.sql_tokens import find_top_level_tokens, parse_tokens, scan_tokens
 from pgimport.worker.archive.superuser_only import find_superuser_reason
+from pgimport.worker.engines.file.name_changes import NameChange, parse_name_changes
 from pgimport.worker.engines.file.plain_sql_lexer import SqlStatement
+from pgimport.worker.engines.file.search_path import SearchPath
 from pgimport.worker.engines.file.statement_rules import HEAD, TargetFacts, judge_statement
 from pgimport.worker.engines.file.statement_subject import Subject, parse_entry_comment, parse_subject
 from pgimport.worker.engines.file.tablespaces import remove_tablespaces
@@ -30,6 +33,7 @@ class Statement:
     definition: str  # its first HEAD bytes as text
     subject: Subject | None
     tolerated: bool = False  # an error is ignored
+    changes: tuple[NameChange, ...] = ()  # objects that it drops, renames or moves
     settings: tuple[bytes, ...] = ()  # statements that must run before it, if it runs later than in the dump
 
     @property
@@ -43,8 +47,19 @@ class Statement:
         return self.verb in ("copy", "insert") or (self.verb == "select" and "lowrite" in self.definition[:200])
 
     @property
+    def fills_new_table(self) -> bool:
+        """Whether it creates a table from the rows of a query."""
+        if self.subject is None or self.subject.kind != "TABLE" or self.verb not in ("create", "select"):
+            return False
+        return self.verb == "select" or any(
+            token.is_("as") for token in find_top_level_tokens(scan_tokens(self.definition))
+        )
+
+    @property
     def is_definition(self) -> bool:
         """Whether it creates an object that a table of contents would list."""
+        if self.verb == "select":
+            return self.fills_new_table
         return self.verb == "create" or (self.verb == "alter" and self.subject is not None and self.subject.is_entry)
 
     @property
@@ -59,6 +74,18 @@ class Statement:
         return self.verb == "alter" and self.subject is not None and self.subject.kind == "TABLE"
 
     @property
+    def populates_view(self) -> bool:
+        """Whether a materialised view has rows after it."""
+        if self.verb == "create" and self.subject is not None and self.subject.kind == "MATERIALIZED VIEW":
+            return parse_tokens(self.definition)[-4:-1] != ["with", "no", "data"]
+        return self.verb == "refresh"
+
+    def mentions_one_of(self, names: Collection[str | None]) -> bool:
+        """Whether one of the names is in the statement or in its settings."""
+        texts = (self.definition, *(setting.decode("utf-8", "replace") for setting in self.settings))
+        return any(token.text in names for text in texts for token in scan_tokens(text))
+
+    @property
     def title(self) -> str:
         """Kind and name of its object, or the line. A change of a table has its own words."""
         if self.changes_table:
@@ -66,16 +93,17 @@ class Statement:
         return self.subject.title if self.subject else f"STATEMENT in line {self.line}"
 
 
-def parse_statement(item: SqlStatement, codec: str, default_schema: str) -> Statement:
+def parse_statement(item: SqlStatement, codec: str, path: SearchPath) -> Statement:
     """Decodes a statement and finds its object, from its tokens and pg_dump's comment before it."""
     definition = item.text[:HEAD].decode(codec, "replace")
-    subject = parse_subject(definition, default_schema)
+    subject = parse_subject(definition, path)
     announced = parse_entry_comment(item.comments.decode(codec, "replace")) if item.comments else None
     if subject is not None and announced is not None and _tells_more(announced, subject):
         subject = announced
     elif subject is not None and subject.kind in ROUTINES:
         subject = replace(subject, is_exact=False)
-    return Statement(item.text, item.line, definition, subject)
+    changes = parse_name_changes(definition, path) if item.text[:5].lower() in (b"alter", b"drop ") else ()
+    return Statement(item.text, item.line, definition, subject, changes=changes)
 
 
 def remove_oids(statement: Statement) -> Statement:
@@ -116,7 +144,7 @@ def is_sql_routine(definition: str) -> bool:
 
 def forecast_skipped(item: SqlStatement, codec: str) -> SkippedObject | None:
     """Returns the object that the import will most likely skip, for the preflight report."""
-    statement = parse_statement(item, codec, "public")
+    statement = parse_statement(item, codec, SearchPath())
     verdict = judge_statement(statement.definition, statement.subject, TargetFacts())
     subject = statement.subject
     if verdict.skipped is not None or subject is None or statement.verb != "create":

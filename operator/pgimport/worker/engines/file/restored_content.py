@@ -1,7 +1,9 @@
 """Collects what was restored from a dump file, so that the copy can be compared with it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.partition_roots import PartitionRoots
@@ -9,9 +11,23 @@ from pgimport.worker.archive.restore_plan import RestorePlan
 from pgimport.worker.archive.sql_tokens import parse_tokens
 from pgimport.worker.engines.configuration_rows import ConfigurationRows, list_refused_rows
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
+from pgimport.worker.engines.file.name_changes import NameChange
 from pgimport.worker.engines.file.plain_statement import Statement
+from pgimport.worker.engines.file.search_path import TEMPORARY
 from pgimport.worker.engines.file.statement_subject import Subject
 
+_ROLLED_BACK = (
+    "created",
+    "deferred",
+    "names",
+    "not_valid",
+    "populated_views",
+    "row_change",
+    "row_counts",
+    "sequence_count",
+    "skipped",
+    "uncounted_tables",
+)
 COPY_HEAD = 4096  # characters of a COPY statement that hold its table's name
 
 
@@ -31,10 +47,37 @@ class RestoredContent:
     sequence_count: int = 0
     notes: list[str] = field(default_factory=list)
     # Of plain SQL:
+    names: set[tuple[str, str]] = field(default_factory=set)  # schema and name of objects that the file creates
     created: dict[str, Subject] = field(default_factory=dict)  # title → object that was created
     not_valid: set[str] = field(default_factory=set)  # titles of constraints that the source's rows violate
     partition_roots: PartitionRoots = field(default_factory=PartitionRoots)
     deferred: list[Statement] = field(default_factory=list)  # they run after the rows were counted
+
+    def add(self, subject: Subject, definition: str | None) -> None:
+        """Adds an object that was created. Temporary ones end with psql's session."""
+        if subject.schema != TEMPORARY and subject.name:
+            self.created[subject.title] = replace(subject, definition=definition)
+
+    def apply(self, change: NameChange) -> None:
+        """Renames or drops objects."""
+        changed = (change.apply(item) for item in self.created.values())
+        self.created = {item.title: item for item in changed if item is not None}
+        counts = [(change.apply_to_name(name), count) for name, count in self.row_counts.items()]
+        self.row_counts = Counter({name: count for name, count in counts if name is not None})
+        for names in (self.uncounted_tables, self.populated_views):
+            kept = {name for name in map(change.apply_to_name, names) if name is not None}
+            names.clear()
+            names.update(kept)
+
+    def save(self) -> Callable[[], None]:
+        """Remembers the present state. Returns a function that restores it, after a ROLLBACK of the file."""
+        saved = {name: copy(getattr(self, name)) for name in _ROLLED_BACK}
+
+        def restore() -> None:
+            for name, state in saved.items():
+                setattr(self, name, copy(state))
+
+        return restore
 
     def add_configuration_rows(self, results: list[ConfigurationRows]) -> None:
         """Adds what was restored into tables of extensions, and lists what was refused."""

@@ -42,6 +42,9 @@ _SILENT_VERBS = frozenset({"grant", "revoke", "reassign"})
 _SILENT_KINDS = frozenset({"DATABASE", "EXTENSION", "GROUP", "ROLE", "TABLESPACE", "USER"})
 # Statements whose failure loses nothing: the shadow is empty at first, and ANALYZE runs later.
 _TOLERATED_VERBS = frozenset({"analyze", "checkpoint", "cluster", "discard", "drop", "lock", "truncate", "vacuum"})
+_ROW_CHANGES = frozenset({"delete", "drop", "merge", "truncate", "update"})
+_UNKNOWN_EFFECTS = frozenset({"call", "do", "execute", "explain", "with"})
+_KNOWN_FUNCTIONS = frozenset({"loread", "lowrite", "set_config", "setval"})
 _ROW_SECURITY_KINDS = frozenset({"POLICY", "ROW SECURITY"})
 _CONSTRAINT_KINDS = frozenset({"CHECK CONSTRAINT", "CONSTRAINT", "FK CONSTRAINT"})
 _POSTPONED_KINDS = frozenset({"FK CONSTRAINT", "RULE", "TRIGGER"})
@@ -107,6 +110,18 @@ def judge_statement(definition: str, subject: Subject | None, target: TargetFact
     if subject is None:
         return _TOLERATED if verb in _TOLERATED_VERBS else _NOW
     return _judge_object(verb, tokens, definition, subject, target)
+
+
+def may_change_rows(definition: str, *, has_rows: bool) -> bool:
+    """Whether the statement may change rows that a COPY has brought, or add some. Pure.
+
+    `has_rows`: whether a COPY or INSERT is in front of it.
+    """
+    tokens = parse_tokens(definition)
+    verb = tokens[0] if tokens else ""
+    if verb == "select":
+        return not any(word in _KNOWN_FUNCTIONS or word.startswith(("lo_", "pg_restore_")) for word in tokens[:8])
+    return verb in _UNKNOWN_EFFECTS or (has_rows and verb in _ROW_CHANGES)
 
 
 def _only_moves(tokens: list[str]) -> bool:

@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 
 from pgimport.worker.archive.constraint_names import ConstraintNames
-from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
+from pgimport.worker.archive.sql_tokens import SqlToken, find_top_level_tokens, scan_tokens
+from pgimport.worker.engines.file.search_path import TEMPORARY, SearchPath
 from pgimport.worker.engines.file.token_reader import TokenReader
 
 _ENTRY_COMMENT = re.compile(
@@ -41,8 +42,8 @@ _WITHOUT_SCHEMA = frozenset(
 _ALTERED_ENTRIES = frozenset(
     {"CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "DEFAULT", "INDEX ATTACH", "SEQUENCE OWNED BY", "TABLE ATTACH"}
 )
-_ON_A_RELATION = frozenset({"TRIGGER", "RULE", "POLICY"})
-_WITH_ARGUMENTS = frozenset({"FUNCTION", "PROCEDURE", "AGGREGATE", "ROUTINE"})
+ON_A_RELATION = frozenset({"TRIGGER", "RULE", "POLICY"})
+WITH_ARGUMENTS = frozenset({"FUNCTION", "PROCEDURE", "AGGREGATE", "ROUTINE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Subject:
     @property
     def name(self) -> str:
         """The name without a function's arguments and without a table in front."""
-        if self.kind in _WITH_ARGUMENTS:
+        if self.kind in WITH_ARGUMENTS:
             return self.tag.partition("(")[0]
         return self.tag.removeprefix(f"{self.relation} ") if self.relation else self.tag
 
@@ -83,19 +84,21 @@ def parse_entry_comment(comments: str) -> Subject | None:
     return Subject(kind, "" if schema == "-" else schema, tag)
 
 
-def parse_subject(definition: str, default_schema: str = "public") -> Subject | None:
+def parse_subject(definition: str, path: SearchPath = SearchPath()) -> Subject | None:  # noqa: B008 (it is frozen)
     """Returns the object of the statement, or None for a statement without one, such as SET.
 
-    `default_schema`: schema of names without one. The subject of ALTER is the altered object. Exceptions are what has
+    `path`: finds the schemas of names without one. The subject of ALTER is the altered object. Exceptions are what has
     an entry of its own in a table of contents: a constraint, a default, an attached partition.
     """
     tokens = list(scan_tokens(definition))
     if not tokens:
         return None
-    reader = TokenReader(tokens, 1, default_schema)
+    reader = TokenReader(tokens, 1, path)
     match tokens[0].text:
         case "create":
             while reader.at < len(tokens) and tokens[reader.at].is_(*_CREATE_OPTIONS):
+                if tokens[reader.at].is_("temp", "temporary"):
+                    reader.path = SearchPath((TEMPORARY,), path.names)
                 reader.at += 1
             return _read_object(reader)
         case "alter" | "drop":
@@ -109,7 +112,7 @@ def parse_subject(definition: str, default_schema: str = "public") -> Subject | 
         case "refresh" if reader.skip("materialized", "view"):
             return Subject("MATERIALIZED VIEW DATA", *reader.name())
         case "select":
-            return _read_setval(tokens, default_schema)
+            return _read_created_by_query(tokens, path) or _read_setval(tokens, path)
     return None
 
 
@@ -119,7 +122,7 @@ def _read_object(reader: TokenReader) -> Subject | None:
         return None
     reader.skip("concurrently")
     _ = reader.skip("if", "not", "exists") or reader.skip("if", "exists")
-    if kind in _ON_A_RELATION:
+    if kind in ON_A_RELATION:
         name = reader.word()
         while reader.find("on", "to"):
             if (
@@ -143,8 +146,8 @@ def _read_object(reader: TokenReader) -> Subject | None:
         return Subject(kind, "", " ".join(["USER MAPPING", *words]))
     if kind == "TRANSFORM":
         reader.skip("for")
-    schema, name = reader.name()
-    if kind in _WITH_ARGUMENTS:
+    schema, name = reader.name(is_new=reader.tokens[0].is_("create"))
+    if kind in WITH_ARGUMENTS:
         name += f"({_take_parentheses(reader)})"
     if kind == "TYPE" and reader.is_(";") and reader.tokens[0].is_("create"):
         kind = "SHELL TYPE"  # its functions are created before the type itself
@@ -184,7 +187,7 @@ def _read_altered(reader: TokenReader) -> Subject | None:
     kind = reader.kind()
     if kind is None:
         return None
-    if kind in _ON_A_RELATION or kind == "INDEX":
+    if kind in ON_A_RELATION or kind == "INDEX":
         return _read_altered_index(reader) if kind == "INDEX" else _read_object_of(kind, reader)
     _ = reader.skip("if", "exists")
     reader.skip("only")
@@ -193,7 +196,7 @@ def _read_altered(reader: TokenReader) -> Subject | None:
         return _read_altered_table(kind, reader, schema, name)
     if kind == "SEQUENCE" and reader.is_("owned", "by"):
         return Subject("SEQUENCE OWNED BY", schema, name)
-    if kind in _WITH_ARGUMENTS:
+    if kind in WITH_ARGUMENTS:
         name += f"({_take_parentheses(reader)})"
     return Subject(kind, "" if kind in _WITHOUT_SCHEMA else schema, name)
 
@@ -252,9 +255,9 @@ def _read_comment(reader: TokenReader) -> Subject:
         parts = [reader.word()]
         while reader.skip("."):
             parts.append(reader.word())
-        schema = parts[-3] if len(parts) > 2 else reader.default_schema
+        schema = parts[-3] if len(parts) > 2 else reader.path.find("".join(parts[-2:-1]))
         return Subject("COMMENT", schema, f"COLUMN {'.'.join(parts[-2:])}", parts[-2] if len(parts) > 1 else None)
-    if kind in _ON_A_RELATION:
+    if kind in ON_A_RELATION:
         subject = _read_object_of(kind, reader)
         return Subject("COMMENT", subject.schema, f"{kind} {subject.name} ON {subject.relation}", subject.relation)
     reader.at = begin
@@ -262,9 +265,24 @@ def _read_comment(reader: TokenReader) -> Subject:
     return Subject("COMMENT", subject.schema, f"{subject.kind} {subject.tag}")
 
 
-def _read_setval(tokens: list[SqlToken], default_schema: str) -> Subject | None:
+def _read_created_by_query(tokens: list[SqlToken], path: SearchPath) -> Subject | None:
+    """Returns the table of `SELECT … INTO t FROM …`."""
+    listed = list(find_top_level_tokens(tokens))
+    begin = next((index for index, token in enumerate(listed) if token.is_("into")), None)
+    if begin is None or listed[begin - 1].is_("."):
+        return None
+    reader = TokenReader(listed, begin + 1, path)
+    while reader.is_("temp") or reader.is_("temporary"):
+        reader.path = SearchPath((TEMPORARY,))
+        reader.at += 1
+    _ = reader.skip("unlogged")
+    reader.skip("table")
+    return Subject("TABLE", *reader.name(is_new=True))
+
+
+def _read_setval(tokens: list[SqlToken], path: SearchPath) -> Subject | None:
     words = [token.text for token in tokens[:5]]
     if "setval" not in words:
         return None
     content = next((token.content for token in tokens if token.content), "")
-    return Subject("SEQUENCE SET", *TokenReader(list(scan_tokens(content)), 0, default_schema).name())
+    return Subject("SEQUENCE SET", *TokenReader(list(scan_tokens(content)), 0, path).name())

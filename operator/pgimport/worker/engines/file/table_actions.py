@@ -7,6 +7,7 @@ that is added beside it.
 from collections.abc import Iterable, Iterator
 
 from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
+from pgimport.worker.engines.file.search_path import SearchPath
 from pgimport.worker.engines.file.token_reader import TokenReader
 
 Action = list[SqlToken]
@@ -23,7 +24,7 @@ def split_actions(statement: str) -> list[str]:
     if "," not in statement:
         return [statement]
     tokens = list(scan_tokens(statement))
-    reader = TokenReader(tokens, 0, "")
+    reader = TokenReader(tokens, 0, SearchPath())
     if not reader.skip("alter", "table") or reader.is_("all", "in"):
         return [statement]
     reader.skip("if", "exists")
@@ -57,7 +58,7 @@ def _split(tokens: Iterable[SqlToken]) -> Iterator[Action]:
 
 def _find_changed(action: Action) -> tuple[str, str] | None:
     """Returns kind and name of the column or constraint that is added, dropped or altered."""
-    reader = TokenReader(action, 1, "")
+    reader = TokenReader(action, 1, SearchPath())
     if not action[0].is_("add", "alter", "drop") or _adds_unnamed(action):
         return None
     kind = "constraint" if reader.skip("constraint") else "column"

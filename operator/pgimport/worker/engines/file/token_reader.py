@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pgimport.worker.archive.sql_tokens import SqlToken
+from pgimport.worker.engines.file.search_path import SearchPath
 
 # Kinds of more than one word, as SQL writes them → as pg_dump's table of contents does.
 _LONG_KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -35,7 +36,7 @@ class TokenReader:
 
     tokens: list[SqlToken]
     at: int
-    default_schema: str
+    path: SearchPath
 
     def is_(self, *words: str) -> bool:
         """Whether the next tokens are these words."""
@@ -58,19 +59,28 @@ class TokenReader:
                 return True
         return False
 
+    def skip_parentheses(self) -> None:
+        """Skips everything in parentheses if they come next."""
+        depth = 0
+        while self.at < len(self.tokens) and (depth or self.is_("(")):
+            depth += self.is_("(") - self.is_(")")
+            self.at += 1
+
     def word(self) -> str:
         """Takes one token."""
         text = self.tokens[self.at].text if self.at < len(self.tokens) else ""
         self.at += 1
         return text
 
-    def name(self) -> tuple[str, str]:
-        """Takes `schema.name` or `name`, which may be an operator."""
+    def name(self, *, is_new: bool = False) -> tuple[str, str]:
+        """Takes `schema.name` or `name`, which may be an operator. `is_new`: the statement creates the object."""
         parts = [self._part()]
         while self.is_(".") and len(parts) < 3:
             self.at += 1
             parts.append(self._part())
-        return (parts[-2], parts[-1]) if len(parts) > 1 else (self.default_schema, parts[0])
+        if len(parts) > 1:
+            return parts[-2], parts[-1]
+        return self.path.schemas[0] if is_new else self.path.find(parts[0]), parts[0]
 
     def _part(self) -> str:
         text = self.word()

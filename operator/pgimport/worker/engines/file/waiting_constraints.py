@@ -6,7 +6,7 @@ form in the file has no meaning: in CREATE TABLE with or without a name, in ADD 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from pgimport.worker.archive.sql_tokens import parse_tokens
@@ -59,6 +59,15 @@ class WaitingConstraints:
         words = _NEEDS_CONSTRAINTS[statement.verb]
         is_other = statement.verb == "create" and (statement.subject is None or statement.subject.kind != "TABLE")
         return not is_other and (words is None or not words.isdisjoint(parse_tokens(statement.definition)))
+
+    def save(self) -> Callable[[], None]:
+        """Remembers which constraints wait. Returns a function that restores it, after a ROLLBACK of the file."""
+        saved = list(self._waiting)
+
+        def restore() -> None:
+            self._waiting = list(saved)
+
+        return restore
 
     def take(self) -> list[Statement]:
         """Returns the statements that add all constraints again, those of children before their parent's.

@@ -1,0 +1,68 @@
+"""Follows the settings that a file of plain SQL makes in psql's session, if they change what later parts mean."""
+
+import json
+from dataclasses import dataclass, field
+
+from pgimport.worker.archive.sql_tokens import scan_tokens
+from pgimport.worker.engines.file.plain_executor import PlainExecutor
+from pgimport.worker.engines.file.plain_statement import Statement
+from pgimport.worker.engines.file.search_path import TEMPORARY, SearchPath
+from pgimport.worker.engines.file.statement_rules import find_configured
+from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
+
+_HEAD = 4096  # characters of a statement that are searched
+_SHOW_PATH = (
+    b"shown := pg_catalog.encode(pg_catalog.convert_to(pg_catalog.json_build_array("
+    b"pg_catalog.current_setting('search_path'), pg_catalog.current_schemas(false))::text, 'UTF8'), 'hex');"
+).decode()
+
+
+@dataclass
+class FileSession:
+    """The settings of the session at the moment."""
+
+    executor: PlainExecutor
+    settings: dict[str, bytes] = field(default_factory=dict)  # name → statement that postponed statements need
+    codec: str = UTF8
+    _path: SearchPath | None = None
+    _is_empty: bool = False  # whether search_path is empty, so that new schemas do not matter
+
+    @property
+    def path(self) -> SearchPath:
+        """Where the server finds names without a schema. It is asked when the settings or schemas have changed."""
+        if self._path is None:
+            setting, schemas = json.loads(bytes.fromhex(self.executor.run_block(_SHOW_PATH)) or '["", []]')
+            self._is_empty = not setting
+            listed = [TEMPORARY if schema.startswith("pg_temp_") else schema for schema in schemas]
+            # A schema that the file lacks is created when the first statement needs it.
+            named = [token.text for token in scan_tokens(setting) if not token.is_(",")]
+            usable = [schema for schema in listed or named if schema not in ("pg_catalog", "$user")]
+            usable = usable or [schema for schema in named if schema not in ("pg_catalog", "$user")]
+            self._path = SearchPath(tuple(usable) or ("public",), self.executor.content.names)
+        return self._path
+
+    def forget_path(self, *, schemas_only: bool = False) -> None:
+        """Lets the server be asked again. `schemas_only`: only schemas have changed, not the setting."""
+        if not (schemas_only and self._is_empty):
+            self._path = None
+
+    def note(self, statement: Statement) -> None:
+        """Remembers a statement that changes settings."""
+        tokens = list(scan_tokens(statement.definition[:_HEAD]))
+        words = [token.text for token in tokens if not token.is_("session", "local")]
+        name = words[1] if words[:1] == ["set"] and len(words) > 2 else ""
+        if statement.verb == "select" and "set_config" in words:
+            name = find_configured(statement.definition)
+        if name == "client_encoding":
+            self.codec = self.executor.codec = find_client_encoding_codec(statement.definition)
+        if name:
+            self.settings["search_path" if name == "schema" else name] = statement.text
+        elif words[1:2] == ["all"]:
+            self.settings.clear()
+        if name in ("search_path", "schema") or statement.verb in ("reset", "discard"):
+            self.forget_path()
+
+    def restore(self, line: int) -> None:
+        """Makes the settings again, after statements that ran with others. Raises ImportStopped."""
+        for setting in self.settings.values():
+            self.executor.execute(Statement(setting, line, setting.decode("ascii", "replace"), None))
