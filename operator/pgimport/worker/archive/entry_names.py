@@ -7,12 +7,22 @@ from pgimport.worker.archive.sql_tokens import find_top_level_tokens, scan_token
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import DOMAIN, TABLE, ObjectName, TablePart
 
+TABLE_ATTACH = "TABLE ATTACH"  # makes a table a partition
 ROUTINES = frozenset({"AGGREGATE", "FUNCTION", "PROCEDURE"})
 
 
 def part_title(entry: TocEntry, part: TablePart) -> str:
     """Returns `CHECK CONSTRAINT public.orders positive` or `DEFAULT public.orders id`."""
     return f"{part.kind} {entry.schema}.{entry.tag} {part.name}".rstrip()
+
+
+def describe_refused_entry(entry: TocEntry, reason: str) -> str:
+    """Returns the reason of a skipped entry. Of a partition that is not attached, it adds where the rows are."""
+    return describe_detached(entry.schema, entry.tag, reason) if entry.kind == TABLE_ATTACH else reason
+
+
+def describe_detached(schema: str, table: str, reason: str) -> str:
+    return f"{reason}; {schema}.{table} is a table of its own in the copy, with its rows"
 
 
 def find_object_name(entry: TocEntry) -> ObjectName | None:

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from pgimport.model.import_choices import SkipGroup
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.dependents import Dependents
-from pgimport.worker.archive.entry_names import ROUTINES, find_object_name, has_cast, is_sql_function, part_title
+from pgimport.worker.archive.entry_names import (
+    ROUTINES,
+    TABLE_ATTACH,
+    describe_refused_entry,
+    find_object_name,
+    has_cast,
+    is_sql_function,
+    part_title,
+)
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import (
@@ -43,12 +51,13 @@ ATTACHED_KINDS = frozenset(
         "SEQUENCE OWNED BY",
         "SEQUENCE SET",
         "STATISTICS DATA",
-        "TABLE ATTACH",
+        TABLE_ATTACH,
         "TABLE DATA",
     }
 )
 # A table that depends on one of these needs it as a whole. Of other kinds, the definition says which part needs it.
 _NEEDED_AS_A_WHOLE = frozenset({"ACCESS METHOD", "FOREIGN TABLE", "MATERIALIZED VIEW", "SCHEMA", "TABLE", "VIEW"})
+_HASH_KEY = "PARTITION BY HASH"
 _MAX_PARENT_REASON = 200  # characters of the server's words that the reason of a dependent object repeats
 
 PartKey = tuple[int, str, str]  # oid of the table at the source, kind of the part, name
@@ -197,8 +206,9 @@ class RestorePlan:
                 missing = self._find_called(entry)
             if missing:
                 cause = next((item for item in missing if item.group_of_dependents is SkipGroup.REFUSED), missing[0])
-                silent = entry.kind in ATTACHED_KINDS and not _is_default_of_kept_table(entry, missing)
-                self.skip(SkippedEntry(entry, cause.reason_of_dependents, cause.group_of_dependents), silent=silent)
+                silent = entry.kind in ATTACHED_KINDS and not _changes_kept_table(entry, missing)
+                reason = describe_refused_entry(entry, cause.reason_of_dependents)
+                self.skip(SkippedEntry(entry, reason, cause.group_of_dependents), silent=silent)
             return not missing
 
     def attaches_skipped_partition(self, entry: TocEntry) -> bool:
@@ -282,7 +292,8 @@ class RestorePlan:
         as_a_whole = [
             item
             for item in missing
-            if item.entry.kind in _NEEDED_AS_A_WHOLE or (self.forecast and item.entry.kind == "EXTENSION")
+            if (item.entry.kind in _NEEDED_AS_A_WHOLE and not self._outlives_parent(entry, item))
+            or (self.forecast and item.entry.kind == "EXTENSION")
         ]
         if as_a_whole:
             return as_a_whole
@@ -319,6 +330,22 @@ class RestorePlan:
                 self.skip_part(entry, part, cause)
         return needed
 
+    def _outlives_parent(self, entry: TocEntry, parent: SkippedEntry) -> bool:
+        """Returns whether a table needs a refused one only to be its partition. Then it becomes a table of its own.
+
+        Rows below a hash may be loaded and counted through the highest table only. Then its partitions are skipped too.
+        """
+        name = find_object_name(parent.entry)
+        is_refused = parent.group_of_dependents is SkipGroup.REFUSED and parent.entry.kind == TABLE
+        if not is_refused or name is None or mentions_name(list(scan_tokens(entry.definition)), {name}):
+            return False
+        table: TocEntry | None = parent.entry
+        while table is not None:
+            if _HASH_KEY in table.definition:
+                return False
+            table = self.find_entry(table, TABLE)
+        return True
+
     def _find_called(self, entry: TocEntry) -> list[SkippedEntry]:
         """Returns skipped functions that an SQL function calls.
 
@@ -339,6 +366,9 @@ def _depend_on(entry: TocEntry, cause: SkippedEntry | None) -> SkippedEntry | No
     return SkippedEntry(entry, cause.reason_of_dependents, cause.group_of_dependents) if cause is not None else None
 
 
-def _is_default_of_kept_table(entry: TocEntry, missing: list[SkippedEntry]) -> bool:
-    """Returns True for a default of a table that is not skipped: only such a default is listed."""
+def _changes_kept_table(entry: TocEntry, missing: list[SkippedEntry]) -> bool:
+    """Returns True for a default or the attachment of a table that is not skipped: only such an entry is listed."""
+    if entry.kind == TABLE_ATTACH:
+        is_kept = all((item.entry.schema, item.entry.tag) != (entry.schema, entry.tag) for item in missing)
+        return is_kept and any(item.group_of_dependents is SkipGroup.REFUSED for item in missing)
     return entry.kind == DEFAULT and all(item.entry.kind != TABLE for item in missing)

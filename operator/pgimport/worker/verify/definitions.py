@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from pgimport.worker.archive.entry_names import TABLE_ATTACH
 from pgimport.worker.archive.selection import PG_CLASS
 from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.queries import read_query
@@ -44,6 +45,7 @@ _KINDS_NOT_IN_STRUCTURE = frozenset(
     {"default", "domain default", "generated column", "partition bound", "partition key"}
 )
 _CONSTRAINT_TITLES = ("CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT")
+_OTHER_TITLES = {"domain default": "DEFAULT", "partition bound": TABLE_ATTACH}  # kind → that of an archive's entry
 NOT_VALID = " NOT VALID"
 
 
@@ -71,8 +73,8 @@ class Definition:
         relation = "" if self.kind == "index" else self.relation
         name = f"{self.schema}.{' '.join(part for part in (relation, self.name) if part)}"
         kinds = _CONSTRAINT_TITLES if self.kind.endswith("constraint") else (self.kind.upper(),)
-        if self.kind == "domain default":
-            kinds = ("DEFAULT",)
+        if self.kind in _OTHER_TITLES:
+            kinds = (_OTHER_TITLES[self.kind],)
         return [f"{kind} {name}" for kind in kinds]
 
     @property

@@ -7,7 +7,7 @@ an error costs time only for its batch, and no transaction needs more locks than
 from collections.abc import Callable, Iterable, Iterator
 
 from pgimport.model.import_choices import SkipGroup
-from pgimport.worker.archive.entry_names import part_title
+from pgimport.worker.archive.entry_names import describe_refused_entry, part_title
 from pgimport.worker.archive.extension_names import describe_missing_extension, find_extension
 from pgimport.worker.archive.restore_plan import SkippedEntry
 from pgimport.worker.archive.sql_tokens import scan_tokens
@@ -64,7 +64,7 @@ class DefinitionExecutor:
         missing_rows = find_missing_rows(self._plan, entry) if is_violation(refusal.sqlstate) else None
         cause = missing_rows.reason if missing_rows is not None else self._find_missing_extension(entry)
         cause = cause or _describe_partial_dump(session, entry, refusal)
-        reason = f"{cause}: {refusal.reason}" if cause else refusal.reason
+        reason = describe_refused_entry(entry, f"{cause}: {refusal.reason}" if cause else refusal.reason)
         self.context.report_refusal(entry.title, refusal)
         self._plan.skip(SkippedEntry(entry, reason, SkipGroup.REFUSED, refusal.sqlstate, refusal.key))
         self._drop_placeholder(session, entry)

@@ -19,6 +19,7 @@ from pgimport.worker.engines.configuration_rows import (
 from pgimport.worker.engines.copy_result import CopyResult, SourceSteps
 from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
+from pgimport.worker.engines.detached_partitions import naming_detached_partitions
 from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
 from pgimport.worker.engines.pg_restore import PgRestore
 from pgimport.worker.finish.sequence_values import set_sequences
@@ -86,7 +87,8 @@ def _restore(
     run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in KINDS_AFTER_ROWS for entry in plan.main_entries))
     restore.create_structure(run.meter.step)
     run.meter.begin(Stage.ROWS)
-    with reporting_server_progress(run.meter, run.shadow, COPY_PROGRESS):
+    naming_detached = naming_detached_partitions(lambda: plan.skipped)
+    with naming_detached, reporting_server_progress(run.meter, run.shadow, COPY_PROGRESS):
         row_progress = PgRestoreProgress(run.meter, plan.table_oids, names, serial=run.jobs == 1)
         pg_restore.restore_rows(restore.find_row_entries(), row_progress.read_line)
     configuration_rows = move_rows(run, staging)

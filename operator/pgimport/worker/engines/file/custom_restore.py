@@ -9,6 +9,7 @@ from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, parse_table_of_
 from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
+from pgimport.worker.engines.detached_partitions import naming_detached_partitions
 from pgimport.worker.engines.file.archive_content import (
     add_row_counts,
     create_missing_schemas,
@@ -41,7 +42,8 @@ def restore_custom(
     restore.create_structure(run.meter.step)
     root_copies = find_root_copies(plan.restored_entries)
     rewrite_copy_statements(archive, {**root_copies, **staging.redirect_entries(plan.main_entries)})
-    row_counts = _restore_rows(pg_restore, stream, header, entries, restore, archive)
+    with naming_detached_partitions(lambda: plan.skipped):
+        row_counts = _restore_rows(pg_restore, stream, header, entries, restore, archive)
     read_to_the_end(run.order, stream, download)
     add_row_counts(content, plan, entries, row_counts, root_copies)
     content.add_configuration_rows(move_rows(run, staging))

@@ -7,6 +7,7 @@ from pgimport.model.import_choices import OnObjectError, SkipGroup
 from pgimport.model.import_report import describe_refusal
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
+from pgimport.worker.archive.entry_names import TABLE_ATTACH, describe_detached
 from pgimport.worker.archive.extension_names import describe_missing_extension
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.trim import (
@@ -18,6 +19,7 @@ from pgimport.worker.archive.trim import (
     trim_definition,
 )
 from pgimport.worker.engines.definitions.violated_checks import read_violating_key
+from pgimport.worker.engines.detached_partitions import name_detached_partition
 from pgimport.worker.engines.file.plain_statement import ROUTINES, Statement, is_sql_routine
 from pgimport.worker.engines.file.psql import PsqlSession
 from pgimport.worker.engines.file.psql_messages import PsqlError, translate_psql_error
@@ -195,7 +197,8 @@ class PlainExecutor:
         """Deals with a refused statement. Returns whether an object exists now that did not exist before."""
         refusal = error.to_refusal()
         if refusal is None or statement.fills_rows or statement.verb in ("commit", "end"):
-            raise ImportStopped(translate_psql_error(error, statement.line, statement.title))
+            failure = translate_psql_error(error, statement.line, statement.title)
+            raise ImportStopped(name_detached_partition(failure, self.content.skipped))
         if statement.tolerated or self._follows_skipped(statement):
             return False
         if refusal.sqlstate == _EXISTS and statement.subject is not None and statement.subject.kind == CHECK:
@@ -264,6 +267,8 @@ class PlainExecutor:
                 reason += f": {refusal.reason}" if group is SkipGroup.REFUSED else ""
             elif hint := describe_missing_extension(find_mentions(scan_tokens(statement.definition)), self.extensions):
                 reason = f"{hint}: {reason}"
+        if statement.subject is not None and statement.subject.kind == TABLE_ATTACH:
+            reason = describe_detached(statement.subject.schema, statement.subject.tag, reason)
         self._drop_unfinished(statement.subject)
         subject = None if statement.changes_table else statement.subject
         self.skip(subject, _build_skipped(title, reason, group, refusal.sqlstate, key))

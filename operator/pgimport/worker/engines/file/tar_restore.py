@@ -10,6 +10,7 @@ from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
 from pgimport.worker.engines.archive_rows import count_archive_rows
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
+from pgimport.worker.engines.detached_partitions import naming_detached_partitions
 from pgimport.worker.engines.file.archive_content import (
     add_row_counts,
     create_missing_schemas,
@@ -53,7 +54,8 @@ def restore_tar(
     restore.create_structure(run.meter.step)
     root_copies = find_root_copies(plan.restored_entries)
     rewrite_copy_statements(toc_file, {**root_copies, **staging.redirect_entries(plan.main_entries)})
-    with reporting_server_progress(run.meter, run.shadow, ROWS_COPIED):
+    naming_detached = naming_detached_partitions(lambda: plan.skipped)
+    with naming_detached, reporting_server_progress(run.meter, run.shadow, ROWS_COPIED):
         pg_restore.restore_rows(restore.find_row_entries(), lambda _: run.meter.step())
     add_row_counts(content, plan, entries, row_counts, root_copies)
     content.add_configuration_rows(move_rows(run, staging))

@@ -13,6 +13,7 @@ from pgimport.worker.archive.selection import PG_CLASS, Exclusions, plan_restore
 from pgimport.worker.engines.copy_result import CopyResult, SourceSteps
 from pgimport.worker.engines.definitions.phases import KINDS_AFTER_ROWS
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
+from pgimport.worker.engines.detached_partitions import naming_detached_partitions
 from pgimport.worker.engines.pg_dump import read_archive_entries, run_pg_dump
 from pgimport.worker.engines.relay.copy_scheduler import CopyScheduler
 from pgimport.worker.engines.relay.copy_stream import StreamEndpoints
@@ -63,7 +64,8 @@ def copy_by_relay(
         steps.release()
 
     scheduler = CopyScheduler(run, endpoints, relay_plan, builds, restore)
-    row_counts = scheduler.copy_rows(finish_reading)
+    with naming_detached_partitions(lambda: plan.skipped):
+        row_counts = scheduler.copy_rows(finish_reading)
 
     set_sequences(run.shadow_sessions, snapshot.sequences)
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):

@@ -1,0 +1,75 @@
+"""A partition that the target does not attach stays as a table with its rows, and the report says so."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.support.postgres import PostgresServer
+from tests.worker.conftest import Bench
+from tests.worker.engines.definitions.conftest import ImportBy, find_skipped
+from tests.worker.engines.file.conftest import dump
+
+from pgimport.model.reasons import Reason
+
+REFUSED_PARENT = """
+CREATE FUNCTION refused(int) RETURNS int IMMUTABLE LEAKPROOF LANGUAGE sql AS 'SELECT $1';
+CREATE TABLE parent (a int, b text) PARTITION BY RANGE (refused(a));
+CREATE TABLE part_1 PARTITION OF parent FOR VALUES FROM (0) TO (10);
+CREATE TABLE part_2 PARTITION OF parent FOR VALUES FROM (10) TO (20) PARTITION BY LIST (b);
+CREATE TABLE part_2x PARTITION OF part_2 FOR VALUES IN ('x');
+INSERT INTO parent VALUES (1, 'a'), (11, 'x'), (12, 'x');
+"""
+REFUSED_BOUND = """
+CREATE TABLE parent (a text) PARTITION BY RANGE (a);
+CREATE TABLE part_1 PARTITION OF parent FOR VALUES FROM ('a') TO ('b');
+INSERT INTO parent VALUES ('aa');
+"""
+OWN_TABLE = "public.part_1 is a table of its own in the copy, with its rows"
+DETACHED = "TABLE ATTACH public.part_1"
+
+
+def test_the_partitions_of_a_refused_table_keep_their_rows(
+    import_by: ImportBy, file_bench: Bench, postgres16: PostgresServer
+) -> None:
+    with postgres16.database("detached") as name, file_bench.shadow() as shadow:
+        postgres16.execute(REFUSED_PARENT, name)
+        result = import_by(name)
+        assert result.ok, result.failure
+        assert file_bench.target.query("SELECT (SELECT count(*) FROM part_1), count(*) FROM part_2x", shadow) == [
+            (1, 2)
+        ]
+        assert file_bench.target.query("SELECT inhrelid::regclass::text FROM pg_inherits", shadow) == [("part_2x",)]
+    assert OWN_TABLE in find_skipped(result, DETACHED).reason
+    assert {item.object for item in result.skipped} == {
+        "FUNCTION public.refused(integer)",
+        "TABLE public.parent",
+        DETACHED,
+        "TABLE ATTACH public.part_2",
+    }
+
+
+@pytest.mark.parametrize("options", [(), ("--load-via-partition-root",)])
+@pytest.mark.parametrize("path", ["custom", "plain"])
+def test_rows_of_a_refused_partition_are_not_lost_in_silence(
+    file_bench: Bench,
+    serve_dump: Callable[[bytes], None],
+    postgres16: PostgresServer,
+    tmp_path: Path,
+    path: str,
+    options: tuple[str, ...],
+) -> None:
+    """The bounds of the partition are empty for the target, as those of another collation can be."""
+    with postgres16.database("detached") as name:
+        postgres16.execute(REFUSED_BOUND, name)
+        content = dump(postgres16, name, path, tmp_path, *options)
+    serve_dump(content.replace(b"TO ('b')", b"TO ('A')"))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        if options:  # the rows go through the parent, which has no partition for them
+            assert result.failure is not None
+            assert result.failure.reason is Reason.RESTORE_FAILED
+            assert DETACHED in result.failure.message
+            return
+        assert result.ok, result.failure
+        assert file_bench.target.query("SELECT count(*) FROM part_1", shadow) == [(1,)]
+    assert OWN_TABLE in find_skipped(result, DETACHED).reason
