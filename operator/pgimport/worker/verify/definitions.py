@@ -19,6 +19,7 @@ from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.server_errors import describe_message
 from pgimport.worker.text import quote_name
 from pgimport.worker.verify.array_casts import move_array_casts
+from pgimport.worker.verify.boolean_groups import flatten_boolean_groups
 
 KINDS = (
     "columns",
@@ -84,8 +85,12 @@ class Definition:
     @property
     def compared(self) -> tuple[str | None, ...]:
         """Statements and operators, without the validity of a constraint: the comparison of structures covers it."""
-        texts = (move_array_casts(text.removesuffix(NOT_VALID)) if text else text for text in self.statements)
-        return (*texts, self.operators)
+        return (*(_normalize(text) if text else text for text in self.statements), self.operators)
+
+    def equals(self, other: "Definition") -> bool:
+        """Returns whether both mean the same."""
+        is_same_text = (self.statements, self.operators) == (other.statements, other.operators)
+        return is_same_text or self.compared == other.compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +191,18 @@ def find_differences(expected: Iterable[Definition], shadow: Iterable[Definition
         if copy is None:
             if item.kind in _KINDS_NOT_IN_STRUCTURE:
                 differences.append(Difference(item, None))
-        elif None not in item.statements and copy.compared != item.compared:
+        elif None not in item.statements and not copy.equals(item):
             differences.append(Difference(item, copy))
     return differences
 
 
 def _set_search_path(connection: Connection, search_path: str) -> None:
     connection.execute("SELECT pg_catalog.set_config('search_path', %s, false)", [search_path])
+
+
+def _normalize(statement: str) -> str:
+    """Returns the text that the server prints for the same definition after a restore, as far as it may differ."""
+    return flatten_boolean_groups(move_array_casts(statement.removesuffix(NOT_VALID)))
 
 
 _SHOWN = 80  # characters of a statement in a message
