@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CollectorRegistry
@@ -13,11 +14,13 @@ from pgimport.api import import_routes, job_routes, preview_routes, upload_route
 from pgimport.api.api_context import ApiContext
 from pgimport.api.error_responses import RETRY_SECONDS, ApiError, add_error_handlers, build_error_response
 from pgimport.api.middleware import RequestMiddleware
+from pgimport.api.request_shares import RequestShares
 from pgimport.metrics.build_info import add_build_info
 from pgimport.metrics.exposition import CONTENT_TYPE, Exposition
 
 TITLE = "pgimport"
 DESCRIPTION = "Import PostgreSQL databases, live or from dump files, into preview databases."
+AUTHENTICATION_THREADS = 80
 _COMPONENTS = "#/components/schemas/"
 
 
@@ -37,6 +40,7 @@ def build_app(context: ApiContext | None = None, lifespan: Lifespan[FastAPI] | N
     registry = CollectorRegistry()
     add_build_info(registry, "api")
     app.state.context = context
+    app.state.shares, app.state.authentication_threads = RequestShares(), CapacityLimiter(AUTHENTICATION_THREADS)
     add_error_handlers(app)
     for module in (import_routes, job_routes, preview_routes, upload_routes):
         app.include_router(module.router, prefix="/v1")

@@ -1,32 +1,49 @@
-"""Authenticates requests by API key or Clerk session token."""
+"""Authenticates requests by API key or Clerk session token, before their body is read."""
 
 import logging
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from anyio.to_thread import run_sync
+from fastapi import Depends, Request, Response, Security
+from fastapi.routing import APIRoute
+from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
 
 from pgimport.api.api_context import ApiContext, InvalidCredentials, context_of
 from pgimport.api.authorization import CallerAccess
 from pgimport.api.error_responses import ApiError, kubernetes_unreachable
+from pgimport.api.request_shares import RequestShares
 
 _log = logging.getLogger(__name__)
 _bearer = HTTPBearer(auto_error=False, description="Send an API key (`capy_live_…`) or a Clerk session token.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="Send an API key in this header.")
 
 
-def authenticate_request(
-    request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    key: Annotated[str | None, Security(_header)],
-) -> CallerAccess:
+class AuthenticatedRoute(APIRoute):
+    """A route that needs credentials."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def authenticate_and_handle(request: Request) -> Response:
+            request.state.access = await _authenticate(request)
+            _check_media_type(request)
+            return await handle(request)
+
+        return authenticate_and_handle
+
+
+async def _authenticate(request: Request) -> CallerAccess:
     """Returns what the caller may access. Raises ApiError 401, 429, and 503 while Kubernetes does not answer."""
-    context = context_of(request)
+    context, (bearer, key) = context_of(request), (await _bearer(request), await _header(request))
     credentials, now = bearer.credentials if bearer else key, context.now()
     if not credentials:
         raise ApiError(401, "credentials are missing; send the header Authorization: Bearer or X-API-Key")
     try:
-        caller = context.authenticate(credentials.strip(), now)
+        # In threads of their own: credentials that must be looked up hold no thread of a request.
+        threads = request.app.state.authentication_threads
+        caller = await run_sync(context.authenticate, credentials.strip(), now, limiter=threads)
     except InvalidCredentials as error:
         # Valid credentials never wait: many clients may share an address, for example behind a proxy.
         address = request.client.host if request.client else ""
@@ -42,6 +59,14 @@ def authenticate_request(
     return CallerAccess(context.cluster, context.cache, caller)
 
 
+def _check_media_type(request: Request) -> None:
+    """Raises ApiError 415 if the request has a body that is not JSON."""
+    has_body = request.headers.get("content-length", "0") not in ("", "0") or "transfer-encoding" in request.headers
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method == "POST" and has_body and media_type != "application/json":
+        raise ApiError(415, "the body must be JSON; send the header Content-Type: application/json")
+
+
 def _warn_of_proxy(context: ApiContext, request: Request, address: str) -> None:
     """Logs once that the limit of failed attempts applies to a proxy instead of its clients."""
     if context.trusts_proxies or "x-forwarded-for" not in request.headers or context.warned_of_proxy.is_set():
@@ -54,4 +79,19 @@ def _warn_of_proxy(context: ApiContext, request: Request, address: str) -> None:
     )
 
 
-Access = Annotated[CallerAccess, Depends(authenticate_request)]
+async def _take_thread(
+    request: Request,
+    _documented_bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    _documented_header: Annotated[str | None, Security(_header)],
+) -> AsyncIterator[CallerAccess]:
+    """Yields what the caller may access, when its organization has a thread for the route's function."""
+    access: CallerAccess = request.state.access
+    shares: RequestShares = request.app.state.shares
+    await shares.take(access.caller.organization)
+    try:
+        yield access
+    finally:
+        shares.give_back(access.caller.organization)
+
+
+Access = Annotated[CallerAccess, Depends(_take_thread, scope="function")]

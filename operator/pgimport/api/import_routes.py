@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 
 from pgimport.api.api_context import ApiContext, CurrentContext
-from pgimport.api.authentication import Access
+from pgimport.api.authentication import Access, AuthenticatedRoute
 from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.api.error_responses import ApiError, not_found
 from pgimport.api.import_models import ImportRequest, JobAnswer, Upload, UploadAnswer, build_job
@@ -25,7 +25,7 @@ from pgimport.model.resources import ImportObject, ObjectMeta, ProjectObject
 from pgimport.model.source_url import parse_source, resolve_source
 from pgimport.model.uploads import KEY_BYTES, build_object_key, is_object_key_of
 
-router = APIRouter(tags=["imports"])
+router = APIRouter(tags=["imports"], route_class=AuthenticatedRoute)
 IdempotencyKey = Annotated[
     str | None,
     Header(

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from pgimport.api.api_context import CurrentContext
-from pgimport.api.authentication import Access
+from pgimport.api.authentication import Access, AuthenticatedRoute
 from pgimport.api.authorization import namespace_of
 from pgimport.api.error_responses import ApiError
 from pgimport.api.import_models import JobAnswer, JobsAnswer, build_job
@@ -25,7 +25,7 @@ from pgimport.model.report_carrier import MAX_CONFIG_MAPS
 from pgimport.model.status import ImportState
 
 _POSITION = re.compile(r"[0-9T:-]{19}Z [a-z0-9.-]{1,253}")  # creation time and name, as the cache sorts them
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=AuthenticatedRoute)
 Limit = Annotated[int, Query(ge=1, le=100, description="The response has at most this many jobs.")]
 Cursor = Annotated[
     str | None,

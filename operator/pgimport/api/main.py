@@ -21,6 +21,7 @@ from pgimport.api.failure_throttle import FailureThrottle
 from pgimport.api.http_protocol import ApiProtocol
 from pgimport.api.key_verifier import ApiKeyVerifier
 from pgimport.api.object_limits import ObjectLimits
+from pgimport.api.request_shares import MAX_RUNNING
 from pgimport.api.upload_sweep import start_upload_sweeps
 from pgimport.kubernetes_client.api_client import KubernetesClient, connect_kubernetes
 from pgimport.kubernetes_client.json_cache import JsonCache
@@ -34,7 +35,8 @@ from pgimport.settings import ApiSettings, SettingsError, open_uploads, read_api
 from pgimport.store.embedded_store import LocalStore
 
 MIN_SECRET_BYTES = 32
-THREADS = 80  # for routes that wait: milliseconds for Kubernetes, seconds for a preflight
+# For routes that wait (milliseconds for Kubernetes, seconds for a preflight), and for files and public routes.
+THREADS = MAX_RUNNING + 40
 STOP_SECONDS = 35  # for running requests; a preflight takes at most 30
 EX_CONFIG = 78
 

@@ -105,17 +105,13 @@ def _route_of(scope: MutableMapping[str, Any]) -> str:
 
 
 def _check_headers(scope: Scope, headers: dict[str, str]) -> ApiError | None:
-    """Returns an error if the headers announce a body that is too large or not JSON."""
+    """Returns an error if the headers announce a body that is too large."""
     if "content-length" in headers and "transfer-encoding" in headers:  # RFC 9112, 6.1: may be a smuggled request
         text = "send either Content-Length or Transfer-Encoding, not both"
         return ApiError(400, text, closes_connection=True)
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > MAX_BODY and not _is_upload(scope):
         return _body_too_large()
-    has_body = length not in ("", "0") or "transfer-encoding" in headers
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if scope["method"] in ("POST", "PATCH") and has_body and media_type != "application/json":
-        return ApiError(415, "the body must be JSON; send the header Content-Type: application/json")
     return None
 
 

@@ -5,7 +5,7 @@ import secrets
 from fastapi import APIRouter, Request
 
 from pgimport.api.api_context import ApiContext, CurrentContext
-from pgimport.api.authentication import Access
+from pgimport.api.authentication import Access, AuthenticatedRoute
 from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.api.error_responses import ApiError
 from pgimport.api.object_names import ObjectNamer
@@ -32,7 +32,7 @@ from pgimport.model.resources import PreviewObject
 from pgimport.model.scalar_types import format_time
 from pgimport.model.status import PreviewState
 
-router = APIRouter(tags=["preview databases"])
+router = APIRouter(tags=["preview databases"], route_class=AuthenticatedRoute)
 
 
 @router.get(
