@@ -2,6 +2,7 @@
 
 import pytest
 
+from pgimport.model.import_report import hide_key_values, hide_values_in_text
 from pgimport.model.row_values import (
     ErrorFields,
     close_mark,
@@ -166,3 +167,35 @@ def test_a_server_cannot_end_a_mark() -> None:
 )
 def test_a_text_of_the_report_is_hidden_for_rest(text: str, hidden: str) -> None:
     assert hide_unmarked_values(text) == hidden
+
+
+# Texts that a tenant or a dump can send, and for which a pattern that is tried at each position takes minutes.
+LONG_TEXTS = {
+    "spaces": " " * 300_000,
+    "spaces after a label": "x; DETAIL: " + " " * 300_000 + "y",
+    "spaces after a byte": "0x00" + " " * 300_000,
+    "line breaks": "\n" * 300_000,
+    "rows that are cut": "Failing row contains (" * 15_000,
+    "keys that are cut": "Key (a)=(" * 30_000,
+    "functions": "x; CONTEXT: " + "PL/" * 100_000 + "'",
+    "statements": "x; CONTEXT: " + "SQL" * 100_000 + '"',
+    "raised": "x; CONTEXT: " + "PL/pgSQL " * 30_000,
+    "labels": "x" + "; DETAIL: a" * 30_000,
+    "a long detail": "x; DETAIL: " + "a" * 100_000 + "; DETAIL: b" * 20_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG_TEXTS.values(), ids=LONG_TEXTS)
+@pytest.mark.parametrize("sqlstate", [None, "22P02", "XX000"])
+def test_a_long_text_takes_linear_time_and_memory(text: str, sqlstate: str | None) -> None:
+    assert len(hide_values_in_text(text, sqlstate)) <= len(text) + 1000
+
+
+def test_a_repeated_label_has_its_own_text() -> None:
+    text = "a failed; DETAIL: first (SQLSTATE 42P01); b failed; DETAIL: second (SQLSTATE 42P01)"
+    assert hide_unmarked_values(text) == text
+
+
+def test_a_row_that_was_cut_is_hidden() -> None:
+    assert hide_key_values("DETAIL: Failing row contains (1, secr") == "DETAIL: Failing row contains (…)"
+    assert hide_key_values("DETAIL: Key (a)=(secr") == "DETAIL: Key (a)=(…)"

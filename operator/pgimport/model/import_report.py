@@ -31,8 +31,9 @@ REPORT_VERSION = 1
 TEXT_LIMIT = 2000  # characters of a name, reason or key in the report
 OMITTED = "omitted"  # key of the last line of a report that is too large: the number of lines that it lacks
 # The server's words about the values of rows, where no SQLSTATE tells what the text is.
-_KEY_VALUES = re.compile(r"(\([^()]*\)\s*=\s*)\(.*\)", re.DOTALL)
-_FAILING_ROW = re.compile(r"(Failing row contains )\(.*\)", re.DOTALL)
+# A text that was cut has no closing parenthesis.
+_KEY_VALUES = re.compile(r"(\([^()]*\)\s*=\s*)\((?:.*\)|.*)", re.DOTALL)
+_FAILING_ROW = re.compile(r"(Failing row contains )\((?:.*\)|.*)", re.DOTALL)
 _RAISED = "P0"
 
 

@@ -13,12 +13,14 @@ HIDDEN_VALUE = "…"
 _START, _END = "\ue000", "\ue001"
 _MARKED = re.compile(f"{_START}[^{_START}{_END}]*(?:{_END}|(?={_START})|$)")  # a cut text has no end mark
 _MARKS = re.compile(f"[{_START}{_END}]")
+# All patterns need linear time, because the texts come from sources, dumps and tenants: a run of white space is tried
+# from its beginning only, and an atomic group is not tried again.
 # A label whose whole text is hidden says nothing, so it is removed.
 _EMPTY_LABEL = re.compile(
-    rf"[;.]? *\b(?:DETAIL|HINT|CONTEXT): *{HIDDEN_VALUE}(?:\s*/\s*{HIDDEN_VALUE})*(?=;|\s*\(|\s*$)"
+    rf"(?:[;.] *|(?<! ) *)\b(?:DETAIL|HINT|CONTEXT): *{HIDDEN_VALUE}(?:\s*/\s*{HIDDEN_VALUE})*(?=;|\s*\(|\s*$)"
 )
-_LABEL = re.compile(r"([;,.]?\s*\b(?:DETAIL|HINT|CONTEXT): )")
-_SQLSTATE = re.compile(r"\s*\(SQLSTATE ([0-9A-Z]{5})\)")
+_LABEL = re.compile(r"((?:[;,.]\s*|(?<!\s)\s*)\b(?:DETAIL|HINT|CONTEXT): )")
+_SQLSTATE = re.compile(r"(?<!\s)\s*\(SQLSTATE ([0-9A-Z]{5})\)")
 
 # An apostrophe inside a word, as in French, begins no quotation.
 _OPENING = '"“”„«»‹›「『＂'
@@ -28,12 +30,12 @@ _BYTES = re.compile(r"0x[0-9a-fA-F]{2}(?:[ ,]*0x[0-9a-fA-F]{2})*")
 _KEY = re.compile(r"\)\s*=\s*(?=\()")  # `Key (a, lower(b))=(1, x) …`
 _COPY = re.compile(r"^COPY [^:：]*", re.DOTALL)
 # `PL/pgSQL function app.f(integer) line 3 at RETURN` and `SQL function "f" statement 1`, in any language.
-_PL_FUNCTION = re.compile(r"[^'\"“”„«»:：]*PL/[^'\"“”„«»:：]*")
-_SQL_FUNCTION = re.compile(r"[^\"“”„«»:：]*SQL[^\"“”„«»:：]*[\"“”„«»]\s?[\w$]+\s?[\"“”„«»][^\"“”„«»:：]*")
+_PL_FUNCTION = re.compile(r"(?>[^'\"“”„«»:：]*?PL/)[^'\"“”„«»:：]*+")
+_SQL_FUNCTION = re.compile(r"(?>[^\"“”„«»:：]*?SQL)[^\"“”„«»:：]*[\"“”„«»]\s?[\w$]+\s?[\"“”„«»][^\"“”„«»:：]*")
 
 _DATA_EXCEPTION, _VIOLATION = "22", "23"
 _RAISED = ("P0001", "P0004")  # by RAISE and ASSERT of a function
-_AT_RAISE = re.compile(r"^[^\n]*PL/pgSQL[^\n]*\bRAISE\b")
+_AT_RAISE = re.compile(r"^(?>[^\n]*?PL/pgSQL)[^\n]*\bRAISE\b")
 _WITH_KEY = ("23503", "23505", "23P01")  # DETAIL of other violations is the whole row
 _WITHOUT_VALUES = ("22P04", "22021", "22P05")  # of class 22: the message quotes names of columns and encodings
 _OF_NAMES = ("23", "42", "3F", "3D")  # classes whose message names objects, even if a row of COPY caused the error
@@ -63,20 +65,31 @@ class ErrorFields:
 
 def mark_values(fields: ErrorFields) -> ErrorFields:
     """Returns the fields with marks around what can be a value of a row."""
-    clean = ErrorFields(
+    clean = _remove_marks(fields)
+    return replace(
+        clean,
+        message=_mark_message(clean),
+        detail=clean.detail and _mark_part("detail", clean, clean.detail),
+        hint=clean.hint and _mark_part("hint", clean, clean.hint),
+        context=clean.context and _mark_part("context", clean, clean.context),
+    )
+
+
+def _remove_marks(fields: ErrorFields) -> ErrorFields:
+    return ErrorFields(
         message=show_values(fields.message),
         sqlstate=fields.sqlstate,
         detail=fields.detail and show_values(fields.detail),
         hint=fields.hint and show_values(fields.hint),
         context=fields.context and show_values(fields.context),
     )
-    return replace(
-        clean,
-        message=_mark_message(clean),
-        detail=clean.detail and _mark_detail(clean, clean.detail),
-        hint=clean.hint and _mark_hint(clean, clean.hint),
-        context=clean.context and "\n".join(_mark_context_line(line) for line in clean.context.splitlines()),
-    )
+
+
+def _mark_part(label: str, fields: ErrorFields, text: str) -> str:
+    """Marks the values in a text with this label: detail, hint or context."""
+    if label == "context":
+        return "\n".join(_mark_context_line(line) for line in text.splitlines())
+    return _mark_detail(fields, text) if label == "detail" else _mark_hint(fields, text)
 
 
 def mark_message(message: str, sqlstate: str | None) -> str:
@@ -108,14 +121,14 @@ def hide_unmarked_values(text: str, sqlstate: str | None = None) -> str:
     message, *rest = _LABEL.split(text)
     texts = [_split_sqlstate(part) for part in (message, *rest[1::2])]
     labels = [label.strip(" ;,.:\n").lower() for label in rest[::2]]
-    fields = {label: part for label, (part, _) in reversed([*zip(labels, texts[1:], strict=True)])}
-    marked = mark_values(
-        ErrorFields(message=texts[0][0], sqlstate=sqlstate or (codes[-1] if codes else None), **fields)
+    first_texts = {label: part for label, (part, _) in reversed([*zip(labels, texts[1:], strict=True)])}
+    fields = _remove_marks(
+        ErrorFields(message=texts[0][0], sqlstate=sqlstate or (codes[-1] if codes else None), **first_texts)
     )
-    hidden = marked.message + texts[0][1]
-    for separator, label, (_, tail) in zip(rest[::2], labels, texts[1:], strict=True):
-        hidden += separator + (getattr(marked, label) or "") + tail
-    return hide_values(hidden)
+    parts = [_mark_message(fields), texts[0][1]]
+    for separator, label, (part, tail) in zip(rest[::2], labels, texts[1:], strict=True):  # a label may be repeated
+        parts += [separator, _mark_part(label, fields, show_values(part)), tail]
+    return hide_values("".join(parts))
 
 
 def _split_sqlstate(text: str) -> tuple[str, str]:
