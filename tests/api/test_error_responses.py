@@ -1,10 +1,14 @@
 """Invalid requests: each gets a fitting status and the body `{"error": …}`, and changes nothing."""
 
-from typing import Any
+from dataclasses import replace
+from http.client import HTTPConnection
+from typing import Any, cast
 
 import httpx
 import pytest
-from tests.api.conftest import SOURCE, Api
+from tests.api.conftest import SOURCE, Api, serve
+
+from pgimport.kubernetes_client.api_client import KubernetesClient
 
 IMPORTS, PREVIEWS = "/v1/projects/shop/imports", "/v1/projects/shop/preview-databases"
 JSON = {"Content-Type": "application/json"}
@@ -157,7 +161,60 @@ def test_no_invalid_request_created_an_object(api: Api) -> None:
     assert api.kubernetes.requests("POST", "shop/secrets") == []
 
 
-def test_an_unexpected_error_has_the_same_body(api: Api) -> None:
+class BrokenKubernetes:
+    """Raises what no code expects."""
+
+    def get(self, path: str) -> dict[str, Any]:
+        raise RuntimeError("a bug")
+
+
+def test_an_unexpected_error_has_the_id_under_which_the_log_describes_it(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"X-API-Key": api.keys["all"], "X-Request-Id": "trace-4712"}
+    with serve(replace(api.context, cluster=cast("KubernetesClient", BrokenKubernetes()))) as url:
+        response = httpx.get(f"{url}/v1/jobs/shop.none", headers=headers)
+    assert (response.status_code, list(response.json())) == (500, ["error"])
+    assert "trace-4712" in response.json()["error"]
+    assert response.headers["x-request-id"] == "trace-4712"
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert "trace-4712" in record.getMessage()
+
+
+@pytest.mark.parametrize("path", ["/v1/projects/shop/jobs", "/v1/jobs/shop.none", "/healthz", "/v1/openapi.json"])
+def test_head_is_answered_like_get_without_a_body(api: Api, path: str) -> None:
+    headers = {"X-API-Key": api.keys["all"]}
+    get, head = (api.client.request(method, path, headers=headers) for method in ("GET", "HEAD"))
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-length"] == get.headers["content-length"]
+    assert 'method="HEAD",route="/healthz"' in api.client.get("/metrics").text or path != "/healthz"
+
+
+def test_head_of_a_route_that_changes_something_is_not_allowed(api: Api) -> None:
+    assert api.client.head(IMPORTS, headers={"X-API-Key": api.keys["all"]}).status_code == 405
+
+
+def test_a_target_with_scheme_and_host_is_its_path(api: Api) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    for target, status in (
+        ("http://api.example.com/v1/projects/shop/jobs?limit=0", 400),
+        ("HTTPS://api.example.com/v1/projects/shop/jobs", 200),
+        ("http://api.example.com", 404),
+    ):
+        connection = HTTPConnection(host, int(port), timeout=20)
+        connection.request("GET", target, headers={"X-API-Key": api.keys["all"]})
+        assert connection.getresponse().status == status
+        connection.close()
+
+
+def test_the_error_about_many_long_fields_is_short(api: Api) -> None:
+    body = {f"{number}-{'x' * 1000}": 1 for number in range(50)}
+    response = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE, **body})
+    assert (response.status_code, "and 40 more errors" in response.json()["error"]) == (400, True)
+    assert len(response.content) < 2000
+
+
+def test_an_error_of_kubernetes_has_the_same_body(api: Api) -> None:
     api.kubernetes.refuse("POST", "postgresimports", 418)
     response = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE})
     assert set(response.json()) == {"error"}

@@ -19,6 +19,8 @@ from starlette.routing import Match
 from pgimport.model.errors import Conflict, Forbidden, Invalid, KubernetesUnavailable, PgimportError, StoreUnavailable
 
 RETRY_SECONDS = 5
+MAX_ERRORS = 10  # in one response
+MAX_FIELD = 100  # characters of a field's name, which the client chose
 _log = logging.getLogger(__name__)
 
 
@@ -56,7 +58,10 @@ def build_error_response(error: ApiError) -> JSONResponse:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Registers a handler for each exception that a route, the framework or another package may raise."""
+    """Registers a handler for each exception that a route, the framework or another package may raise.
+
+    The middleware answers unexpected exceptions, because it knows the request's id.
+    """
 
     @app.exception_handler(ApiError)
     async def handle_api_error(_: Request, error: ApiError) -> JSONResponse:
@@ -77,12 +82,6 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(PgimportError)
     async def handle_pgimport_error(_: Request, error: PgimportError) -> JSONResponse:
         return build_error_response(translate(error))
-
-    @app.exception_handler(Exception)
-    async def handle_unexpected_error(_: Request, error: Exception) -> JSONResponse:
-        _log.error("a request failed with an unexpected error", exc_info=error)
-        text = "an unexpected error occurred; search the API's log for the X-Request-Id of this response"
-        return build_error_response(ApiError(500, text))
 
 
 def _find_methods(request: Request) -> list[str]:
@@ -119,15 +118,18 @@ def _last_sentence(text: str) -> str:
 
 
 def describe_errors(errors: Sequence[Any]) -> str:
-    """Names each invalid field and what it must be, but never its value, which may be a secret."""
-    return "; ".join(dict.fromkeys(_describe_error(error) for error in errors)) or "the request is not valid"
+    """Names the first invalid fields and what they must be, but never their values, which may be secrets."""
+    texts = list(dict.fromkeys(_describe_error(error) for error in errors))
+    if len(texts) > MAX_ERRORS:
+        texts[MAX_ERRORS:] = [f"and {len(texts) - MAX_ERRORS} more errors"]
+    return "; ".join(texts) or "the request is not valid"
 
 
 def _describe_error(error: Any) -> str:
     location, kind = [str(part) for part in error["loc"]], error["type"]
     if kind == "json_invalid":
         return f"the body is not JSON: {error.get('ctx', {}).get('error', 'it cannot be read')}"
-    field = ".".join(location[1:])  # the first part is body, query, path or header
+    field = ".".join(location[1:])[:MAX_FIELD]  # the first part is body, query, path or header
     if kind == "missing" and not field:
         return "the body is missing"
     if kind == "extra_forbidden":

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 from anyio import current_time, fail_after
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -21,7 +22,10 @@ MAX_LOG_LINE = 2048  # bytes
 OTHER_METHOD = "other"  # label of methods that no route has; each label value takes memory for ever
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _UNLOGGED_ROUTES = ("/healthz", "/readyz", "/metrics")
+_UPLOADS = "/v1/uploads/"
+_ABSOLUTE_TARGET = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
+_log = logging.getLogger(__name__)
 _access_log = logging.getLogger("pgimport.access")
 
 
@@ -40,8 +44,9 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method, scope = scope["method"], _translate_request(scope)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request_id, started, status = choose_request_id(headers.get("x-request-id")), time.perf_counter(), 500
+        request_id, started, status = choose_request_id(headers.get("x-request-id")), time.perf_counter(), 0
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
@@ -57,8 +62,14 @@ class RequestMiddleware:
                 await build_error_response(error)(scope, receive, send_with_id)
             else:
                 await self._app(scope, receive if _is_upload(scope) else _limit_body(receive), send_with_id)
+        except Exception:
+            _log.exception("request %s failed with an unexpected error", request_id)
+            if status:
+                raise
+            text = f"an unexpected error occurred; search the API's log for the request {request_id}"
+            await build_error_response(ApiError(500, text))(scope, receive, send_with_id)
         finally:
-            self._record(scope, status, time.perf_counter() - started, request_id)
+            self._record({**scope, "method": method}, status or 500, time.perf_counter() - started, request_id)
 
     def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         """Counts the request and writes its log line."""
@@ -99,6 +110,23 @@ def choose_request_id(header: str | None) -> str:
     return header if header and _REQUEST_ID.fullmatch(header) else secrets.token_hex(16)
 
 
+def _translate_request(scope: Scope) -> Scope:
+    """Returns the request as the routes know it.
+
+    HEAD is answered like GET, and uvicorn leaves out the body. A target with scheme and host (RFC 9112, 3.2.2) is its
+    path, and its host counts instead of the header.
+    """
+    changes: dict[str, Any] = {}
+    if scope["method"] == "HEAD" and not scope["path"].startswith(_UPLOADS):  # whose URLs are signed for one method
+        changes["method"] = "GET"
+    if match := _ABSOLUTE_TARGET.match(scope["path"]):
+        path = scope["path"][match.end() :] or "/"
+        headers = [header for header in scope["headers"] if header[0] != b"host"]
+        changes |= {"path": path, "raw_path": quote(path).encode()}
+        changes["headers"] = [*headers, (b"host", match[1].encode("latin-1", "replace"))]
+    return {**scope, **changes} if changes else scope
+
+
 def _route_of(scope: MutableMapping[str, Any]) -> str:
     """Returns the path pattern of the route. A path with ids would give each object a metric of its own."""
     return getattr(scope.get("route"), "path", "-")
@@ -117,7 +145,7 @@ def _check_headers(scope: Scope, headers: dict[str, str]) -> ApiError | None:
 
 def _is_upload(scope: Scope) -> bool:
     """Returns whether the request uploads a file. The upload route has its own limits."""
-    return bool(scope["method"] == "PUT" and scope["path"].startswith("/v1/uploads/"))
+    return bool(scope["method"] == "PUT" and scope["path"].startswith(_UPLOADS))
 
 
 def _body_too_large() -> ApiError:
