@@ -54,6 +54,20 @@ def test_a_job_shows_its_status(api: Api) -> None:
     assert "last_stdout" not in body
 
 
+def test_a_job_and_a_preview_say_why_they_wait(api: Api) -> None:
+    job = api.call("GET", f"/jobs/{start_import(api)}").json()["job"]
+    assert "reason" not in job
+    name, preview = job["id"].removeprefix("shop."), job["preview_database_id"].removeprefix("shop.")
+    ready = {"type": "Ready", "status": "Unknown", "lastTransitionTime": "2026-01-01T12:00:00Z"}
+    for kind, owner, reason in ((IMPORTS, name, "WaitingForSlot"), (PREVIEWS, preview, "ProjectNotReady")):
+        conditions = [{**ready, "type": "Stalled"}, {**ready, "reason": reason, "message": "It waits."}]
+        api.set_status(kind, owner, state="pending", conditions=[{"reason": "x", **item} for item in conditions])
+    body = api.call("GET", f"/jobs/{job['id']}").json()["job"]
+    assert (body["reason"], body["message"]) == ("WaitingForSlot", "It waits.")
+    body = api.call("GET", f"/preview-databases/shop.{preview}").json()["preview"]
+    assert (body["reason"], body["message"]) == ("ProjectNotReady", "It waits.")
+
+
 def test_a_job_that_is_not_finished_can_be_cancelled(api: Api) -> None:
     job = start_import(api)
     response = api.call("POST", f"/jobs/{job}/cancel")
@@ -70,7 +84,18 @@ def test_a_job_that_is_not_finished_can_be_cancelled(api: Api) -> None:
 def test_a_preview_is_created_extended_reset_and_deleted(api: Api) -> None:
     preview = api.call("POST", "/projects/shop/preview-databases", json={"name": "life"}).json()["preview"]
     times = {"created_at", "expires_at", "data_as_of"}
-    assert set(preview) == {"id", "name", "project_id", "mode", "golden", "state", "ttl_hours", *times}
+    assert set(preview) == {
+        "id",
+        "name",
+        "project_id",
+        "mode",
+        "golden",
+        "state",
+        "reason",
+        "message",
+        "ttl_hours",
+        *times,
+    }
     assert (preview["state"], preview["mode"], preview["ttl_hours"]) == ("pending", "empty", 24)
     assert preview in api.call("GET", "/projects/shop/preview-databases").json()["previews"]
     duplicate = api.call("POST", "/projects/shop/preview-databases", json={"name": "life"})

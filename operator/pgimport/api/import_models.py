@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from pgimport.api.rest_models import ID_DESCRIPTION, MAX_ID, RequestModel, ResponseModel
+from pgimport.api.rest_models import ID_DESCRIPTION, MAX_ID, READY, RequestModel, ResponseModel, find_condition
 from pgimport.model.names import JOB_TYPE
 from pgimport.model.resources import ImportObject, ProjectObject
 from pgimport.model.scalar_types import Time
@@ -62,6 +62,11 @@ class Job(ResponseModel, JobFields):
     project_id: str = Field(description="The name of the Project that the import belongs to.")
     created_at: Time = Field(description="The time at which the import was created.")
     updated_at: Time = Field(description="The time at which the import's status last changed.")
+    reason: str | None = Field(
+        default=None,
+        description="The reason for the state, for example why the job waits. It is the reason of the condition Ready.",
+    )
+    message: str | None = Field(default=None, description="A text that explains the reason to a person.")
     fully_imported: bool | None = Field(
         default=None,
         description="The value is false if a completed import skipped an object that the target refused.",
@@ -87,7 +92,10 @@ def build_job(project: ProjectObject, import_object: ImportObject) -> Job:
     """Builds a job from the resource. Fields that the operator has not set yet are taken from metadata and spec."""
     meta, spec, status = import_object.meta, import_object.spec, import_object.status
     preview = spec.target.preview_database if spec and spec.target else None
-    cancelled = spec is not None and spec.cancel and status.state is None
+    cancelled, ready = (
+        spec is not None and spec.cancel and status.state is None,
+        find_condition(status.conditions, READY),
+    )
     return Job.model_validate(
         {name: getattr(status, name) for name in JobFields.model_fields}
         | {
@@ -103,15 +111,16 @@ def build_job(project: ProjectObject, import_object: ImportObject) -> Job:
             "fully_imported": _is_fully_imported(status),
             "created_at": meta.created_at,
             "updated_at": status.updated_at or meta.created_at,
+            "reason": ready and ready.reason,
+            "message": ready and ready.message,
             "retry_classification": status.retry_classification.value if status.retry_classification else None,
         }
     )
 
 
 def _is_fully_imported(status: ImportStatus) -> bool | None:
-    statuses = {condition.type: condition.status for condition in status.conditions}
-    condition = statuses.get(FULLY_IMPORTED)
-    return None if condition is None else condition is ConditionStatus.TRUE
+    condition = find_condition(status.conditions, FULLY_IMPORTED)
+    return None if condition is None else condition.status is ConditionStatus.TRUE
 
 
 class Upload(ResponseModel):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from pgimport.api.rest_models import ID_DESCRIPTION, RequestModel, ResponseModel
+from pgimport.api.rest_models import ID_DESCRIPTION, READY, RequestModel, ResponseModel, find_condition
 from pgimport.model.preview_spec import MAX_TTL, PreviewMode, PreviewSpec
 from pgimport.model.resources import PreviewObject, ProjectObject
 from pgimport.model.scalar_types import Time
@@ -74,6 +74,12 @@ class Preview(ResponseModel):
     project_id: str = Field(description="The name of the Project that the preview database belongs to.")
     mode: PreviewMode = Field(description="The value is empty, or clone for a copy of the Project's primary database.")
     state: PreviewState = Field(description="The state is pending, ready, failed, expired or deleting.")
+    reason: str | None = Field(
+        default=None,
+        description="The reason for the state, for example why the preview database waits. It is the reason of the"
+        " condition Ready.",
+    )
+    message: str | None = Field(default=None, description="A text that explains the reason to a person.")
     golden: bool = Field(description="The value is true if the database only holds data to copy from.")
     ttl_hours: int | None = Field(
         description="The time from creation or extension to expiry, in hours, rounded up. It is null if the database is"
@@ -133,12 +139,15 @@ def build_preview_body(project: ProjectObject, preview: PreviewObject) -> Previe
     """Builds a REST preview from the resource's spec and, once the operator has set it, its state."""
     spec = preview.spec or PreviewSpec(project=project.meta.name)
     state = preview.status.state or PreviewState.PENDING
+    ready = find_condition(preview.status.conditions, READY)
     return Preview(
         id=f"{project.meta.name}.{preview.meta.name}",
         name=preview.meta.name,
         project_id=project.meta.name,
         mode=spec.mode,
         state=PreviewState.DELETING if preview.meta.deleting else state,
+        reason=ready and ready.reason,
+        message=ready and ready.message,
         golden=spec.golden,
         ttl_hours=None if spec.golden else -(-spec.ttl // timedelta(hours=1)),  # rounded up
         data_as_of=preview.status.data_as_of,
