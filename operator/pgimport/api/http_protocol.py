@@ -1,7 +1,8 @@
-"""Extends uvicorn's HTTP/1.1 protocol: limits the time for headers, and answers refused requests in JSON.
+"""Extends uvicorn's HTTP/1.1 protocol: limits the time of clients, and answers refused requests in JSON.
 
 uvicorn has no time limit for a request's headers, so a client that sends a byte a minute would hold a connection for
-ever. It also answers a request that h11 refuses in plain text.
+ever. The same is true for a client that does not read its response, which also stays in memory. uvicorn answers a
+request that h11 refuses in plain text.
 """
 
 import asyncio
@@ -12,20 +13,24 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0  # from a connection's first byte of a request to the end of its headers
+RESPONSE_SECONDS = 60.0  # from the time at which a client does not read fast enough to the end of the response
 
 
 class ApiProtocol(H11Protocol):
     """Serves one connection."""
 
-    header_seconds = HEADER_SECONDS
+    header_seconds, response_seconds = HEADER_SECONDS, RESPONSE_SECONDS
     _header_timer: asyncio.TimerHandle | None = None
+    _response_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as h11_impl of uvicorn
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # call pause_writing for every byte that the client does not read
         self._start_header_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_header_timer()
+        self._stop_response_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -34,6 +39,33 @@ class ApiProtocol(H11Protocol):
             self._stop_header_timer()
         elif self._header_timer is None:  # the next request of a kept connection has begun
             self._start_header_timer()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._response_timer is None:
+            state = self.scope["state"] if self.cycle is not None else {}
+            seconds = state.get("response_seconds", self.response_seconds)
+            self._response_timer = self.loop.call_later(seconds, self._abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self._stop_response_timer()
+
+    def on_response_complete(self) -> None:
+        if not self.flow.write_paused:
+            self._stop_response_timer()
+        super().on_response_complete()
+
+    def _abort(self) -> None:
+        """Closes the connection without the rest of the response."""
+        self._response_timer = None
+        self.transport.abort()
+
+    def _stop_response_timer(self) -> None:
+        if self._response_timer is not None:
+            self._response_timer.cancel()
+            self._response_timer = None
 
     def send_400_response(self, msg: str) -> None:
         """Answers a request that h11 refuses. h11 says what is wrong, but its text may contain the client's bytes."""

@@ -3,13 +3,14 @@
 import base64
 import binascii
 import re
+from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from pgimport.api.api_context import CurrentContext
+from pgimport.api.api_context import CurrentContext, context_of
 from pgimport.api.authentication import Access, AuthenticatedRoute
-from pgimport.api.authorization import namespace_of
+from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.api.error_responses import ApiError
 from pgimport.api.import_models import JobAnswer, JobsAnswer, build_job
 from pgimport.api.openapi_parameters import ERROR_RESPONSES, JobID, ProjectID
@@ -95,30 +96,36 @@ def get_job(job_id: JobID, access: Access) -> JobAnswer:
     return JobAnswer(job=build_job(*access.find_import(job_id)))
 
 
+async def _hold_report_place(request: Request) -> AsyncIterator[None]:
+    """Counts a report until it was sent, because it stays in memory until then. Raises ApiError 429 or 503."""
+    access: CallerAccess = request.state.access
+    with context_of(request).report_limit.counted(access.caller.organization):
+        yield
+
+
 @router.get(
     "/jobs/{jobID}/report",
     operation_id="getReport",
     response_model_exclude_none=True,
     responses=ERROR_RESPONSES,
     summary="Read everything that a job skipped, compared and could not compare.",
+    dependencies=[Depends(_hold_report_place, scope="request")],
 )
-def get_report(job_id: JobID, access: Access, context: CurrentContext) -> ReportAnswer:
+def get_report(job_id: JobID, access: Access) -> ReportAnswer:
     access.require_scope(ApiScope.JOBS_READ)
     _, import_object = access.find_import(job_id)
     meta, reference = import_object.meta, import_object.status.report_ref
     if reference is None:
         raise ApiError(409, "the job has no report yet; it is written when an attempt has ended")
-    with context.report_limit.counted(access.caller.organization):
-        # The names are computed: only the number of parts is taken from the status.
-        count = min(len(reference.config_maps), MAX_CONFIG_MAPS)
-        names = [report_name(meta.name, meta.uid, number) for number in range(1, count + 1)]
-        parts = [
-            read_config_map_entry(access.cluster, meta.namespace, name, REPORT_KEY, owner_uid=meta.uid)
-            for name in names
-        ]
-        present = [part for part in parts if part is not None]
-        report = build_report(import_object.status, parse_report(present), all_parts=len(present) == count)
-        return ReportAnswer(report=report)
+    # The names are computed: only the number of parts is taken from the status.
+    count = min(len(reference.config_maps), MAX_CONFIG_MAPS)
+    names = [report_name(meta.name, meta.uid, number) for number in range(1, count + 1)]
+    parts = [
+        read_config_map_entry(access.cluster, meta.namespace, name, REPORT_KEY, owner_uid=meta.uid) for name in names
+    ]
+    present = [part for part in parts if part is not None]
+    report = build_report(import_object.status, parse_report(present), all_parts=len(present) == count)
+    return ReportAnswer(report=report)
 
 
 @router.post(

@@ -3,6 +3,7 @@
 They need no API key. A signed URL allows one method on one file until it expires.
 """
 
+import time
 from collections.abc import AsyncGenerator
 
 from anyio import CancelScope, fail_after
@@ -13,6 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from pgimport.api.api_context import ApiContext, CurrentContext
 from pgimport.api.error_responses import ApiError, not_found
+from pgimport.api.http_protocol import RESPONSE_SECONDS
 from pgimport.store.embedded_store import (
     IncomingUpload,
     LocalStore,
@@ -88,6 +90,8 @@ def get_upload(project: str, name: str, request: Request, context: CurrentContex
     path = store.find_file(key)
     if path is None:
         raise not_found("upload")
+    # An import that waits, for example for a lock at its target, reads nothing for as long.
+    request.state.response_seconds = max(int(request.query_params["expires"]) - time.time(), RESPONSE_SECONDS)
     return _Download(path, media_type="application/octet-stream")
 
 
