@@ -51,6 +51,19 @@ def test_an_event_names_its_object_and_has_a_short_note() -> None:
     assert len(manifest["metadata"]["generateName"]) <= 248
 
 
+def test_the_limit_of_a_note_counts_bytes() -> None:
+    """Seen before: an event with the message of a server in Russian was refused, and lost."""
+    note = build_event("PostgresImport", META, "Stalled", "отказано в доступе " * 60, warning=True)["note"]
+    assert 1020 < len(note.encode()) <= 1024
+    assert note.startswith("отказано")
+
+
+def test_the_name_of_an_event_is_valid_after_a_name_that_is_cut_at_a_dot() -> None:
+    """Kubernetes adds characters to generateName, and refuses a name such as `a.-x7fp2`."""
+    manifest = build_event("PostgresImport", a_meta(f"{'x' * 199}.{'y' * 50}"), "Ready", "ready", warning=False)
+    assert manifest["metadata"]["generateName"] == f"{'x' * 199}-"
+
+
 def test_an_event_without_warning_is_normal() -> None:
     manifest = build_event("Project", META, "Ready", "it is ready", warning=False)
     assert manifest["type"] == "Normal"
