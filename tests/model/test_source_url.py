@@ -148,6 +148,28 @@ def test_each_address_of_a_host_is_checked(host: str, addresses: list[str], allo
         assert decision.reason is Reason.SOURCE_ADDRESS_FORBIDDEN
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "169.254.170.23",
+        "168.63.129.16",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:42::42",
+        "fd00:a9fe:a9fe::1",
+    ],
+)
+def test_a_host_that_is_allowed_by_name_is_no_metadata_service_of_a_cloud(address: str) -> None:
+    decision = decide_address("db.inside", [address], INSIDE)
+    assert isinstance(decision, Failure)
+    assert "metadata service" in decision.message
+
+
 def test_the_checked_address_is_pinned_and_the_host_name_is_kept() -> None:
     url = parse_source_url("postgresql://u:p@db.example.com/d")
     assert isinstance(url, SourceURL)

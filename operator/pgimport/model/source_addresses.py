@@ -23,33 +23,40 @@ def _networks(*texts: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
-# Loopback, link-local, metadata services of clouds, and addresses that are not unicast. Only spec.sources.allowedCIDRs
-# can allow them, never allowedHosts.
-_NEVER_BY_NAME = _networks(
+# Addresses at which clouds give credentials or settings to whoever asks, from their documentation. a9fe:a9fe is
+# 169.254.169.254.
+METADATA_SERVICES = _networks(
+    "169.254.169.254/32",  # most clouds
+    "169.254.170.2/32",  # credentials of tasks in AWS ECS
+    "169.254.170.23/32",  # credentials of pods in AWS EKS
+    "fd00:ec2::23/128",
+    "fd00:ec2::254/128",  # AWS
+    "fd20:ce::254/128",  # Google Cloud
+    "168.63.129.16/32",  # Azure
+    "100.100.100.200/32",  # Alibaba Cloud
+    "169.254.0.23/32",  # Tencent Cloud
+    "192.0.0.192/32",  # Oracle Cloud
+    "fd00:c1::a9fe:a9fe/128",
+    "169.254.42.42/32",  # Scaleway
+    "fd00:42::42/128",
+    "fd00:a9fe:a9fe::1/128",  # Akamai, formerly Linode
+    "fe80::a9fe:a9fe/128",  # OpenStack
+)
+# Loopback, link-local, and addresses that are not unicast.
+_RESERVED = _networks(
     "0.0.0.0/8",
     "127.0.0.0/8",
     "169.254.0.0/16",
-    "100.100.100.200/32",
-    "168.63.129.16/32",
-    "192.0.0.192/32",
     "224.0.0.0/4",
     "240.0.0.0/4",
     "::/127",
     "64:ff9b:1::/48",
     "fe80::/10",
     "fec0::/10",
-    "fd00:ec2::254/128",
-    "fd20:ce::254/128",
     "ff00::/8",
 )
-METADATA_SERVICES = _networks(
-    "169.254.169.254/32",
-    "100.100.100.200/32",
-    "168.63.129.16/32",
-    "192.0.0.192/32",
-    "fd00:ec2::254/128",
-    "fd20:ce::254/128",
-)
+# Only spec.sources.allowedCIDRs can allow these, never allowedHosts.
+_NEVER_BY_NAME = (*_RESERVED, *METADATA_SERVICES)
 _NOT_PUBLIC_4 = _networks(
     "10.0.0.0/8",
     "100.64.0.0/10",
