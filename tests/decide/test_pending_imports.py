@@ -74,6 +74,12 @@ WAITS = [
     ),
     pytest.param(observed_import(project=None), Reason.PROJECT_NOT_FOUND, "Project shop", id="no such project"),
     pytest.param(
+        observed_import(project=a_project(deleting=True)),
+        Reason.PROJECT_NOT_READY,
+        "Project shop, which is being deleted",
+        id="the project is being deleted",
+    ),
+    pytest.param(
         observed_import(project=a_project(status=ProjectStatus(ready=False))),
         Reason.PROJECT_NOT_READY,
         "Project shop, which is not ready",

@@ -194,6 +194,12 @@ def test_a_ready_preview_stays_ready_when_the_limit_is_lowered() -> None:
             id="its project is not ready",
         ),
         pytest.param(
+            observed_preview(status=NEW, project=a_project(deleting=True), meta={"finalizers": ()}),
+            "pending",
+            Reason.PROJECT_NOT_READY,
+            id="its project is being deleted",
+        ),
+        pytest.param(
             observed_preview(project=a_project(status=ProjectStatus(ready=False))),
             "ready",
             Reason.PROJECT_NOT_READY,

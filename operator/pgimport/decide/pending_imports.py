@@ -120,6 +120,9 @@ def _wait_for_project(observed: ObservedImport, spec: ImportSpec) -> ConditionSe
     if observed.project is None:
         message = f"The import waits for Project {spec.project}, which does not exist."
         return in_progress(Reason.PROJECT_NOT_FOUND, message)
+    if observed.project.meta.deleting:
+        message = f"The import waits for Project {spec.project}, which is being deleted. Delete the import."
+        return in_progress(Reason.PROJECT_NOT_READY, message)
     if observed.project.spec is None or not observed.project.status.ready:
         condition = find_condition(observed.project.status.conditions, READY)
         cause = condition.message if condition is not None else "the operator has not checked it yet."
