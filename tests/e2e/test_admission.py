@@ -301,6 +301,7 @@ BAD = [
     pytest.param(PREVIEW, {"spec": {}}, r"spec\.project: Required value", id="preview without a project"),
     pytest.param(PREVIEW, {"spec.ttl": "169h"}, r"spec\.ttl: .*at most 168h", id="ttl too long"),
     pytest.param(PREVIEW, {"spec.ttl": "0s"}, r"spec\.ttl: .*more than 0s", id="ttl of nothing"),
+    pytest.param(PREVIEW, {"spec.ttl": "1d"}, r"spec\.ttl: .*for one day, write 24h", id="ttl in days"),
     pytest.param(PREVIEW, {"spec.ttl": "24"}, r'spec\.ttl: Invalid value: "24"', id="ttl without a unit"),
     pytest.param(PREVIEW, {"spec.mode": "copy"}, r'spec\.mode: Unsupported value: "copy"', id="unknown mode"),
     pytest.param(PREVIEW, {"spec.resetAt": "today"}, r"spec\.resetAt: Invalid value", id="no time"),

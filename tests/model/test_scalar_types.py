@@ -47,7 +47,7 @@ def test_valid_durations_are_parsed(text: str, seconds: int) -> None:
     "text", ["", "6", "h", "-1h", "9999999h", "1000000m", "1d", "1.5h", "1h ", "six hours", "1h\n"]
 )
 def test_an_invalid_duration_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValidationError, match="write it like 90s"):
+    with pytest.raises(ValidationError, match="write it like 90s, 10m, 6h or 1h30m, and 24h for one day"):
         DURATION.validate_python(text)
 
 

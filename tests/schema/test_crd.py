@@ -1,5 +1,6 @@
 """Checks that the generated CRDs are up to date, valid, bounded and described."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from pgimport.model.scalar_types import DURATION_PATTERN
 from pgimport.schema.crd import IMPORT, KINDS, PREVIEW, PROJECT, SCHEDULE, Kind, build_crd, build_root
 from pgimport.schema.generated_files import CRD_FOLDERS, GENERATED_FILES, build_document, build_files
 
@@ -105,6 +107,17 @@ def test_the_template_of_a_schedule_may_change_and_has_the_other_rules_of_an_imp
         assert list_rules(own) == list_rules(imported)
         assert not [rule for rule in own["x-kubernetes-validations"] if "oldSelf" in rule["rule"]]
     assert template["properties"].keys() == spec["properties"].keys()
+
+
+@each_kind
+def test_a_rule_reads_a_duration_only_if_it_is_one(kind: Kind) -> None:
+    """Seen before: `ttl: 1d` was refused with an error of CEL about google.protobuf.Duration, and with no advice."""
+    rules = [
+        rule["rule"] for _, schema in _walk(build_root(kind), "") for rule in schema.get("x-kubernetes-validations", [])
+    ]
+    for rule in rules:
+        for field in re.findall(r"duration\(self\.(\w+)\)", rule):
+            assert rule.startswith(f"!has(self.{field}) || (self.{field}.matches('{DURATION_PATTERN}') && ")
 
 
 def _walk(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -5,10 +5,13 @@ from pgimport.model.import_spec import (
     BUILTIN_ONLY,
     ICU_LOCALE_NEEDED,
     ICU_ONLY,
+    LONGEST_TIMEOUT,
     MUTABLE_IMPORT_FIELDS,
     ImportSpec,
 )
+from pgimport.model.preview_spec import TTL_RULE
 from pgimport.model.project_spec import KUBERNETES_PREFIX, NAMESPACE_RULE, ONE_PRIMARY, TargetServer
+from pgimport.model.scalar_types import DURATION_PATTERN, duration_rule
 from pgimport.model.schedule_spec import JITTER_RULE
 
 _CEL_RESERVED = ("namespace",)
@@ -28,6 +31,21 @@ def immutable_rule(field: str, advice: str) -> dict[str, str]:
     }
 
 
+def limit_duration(field: str, longest: str, message: str) -> dict[str, str]:
+    """Builds a rule that limits a duration.
+
+    The API server evaluates rules although the text does not match its pattern. `duration` then fails with an error
+    about google.protobuf.Duration, so the rule tries the pattern first.
+    """
+    value = f"duration(self.{field})"
+    limits = f"{value} > duration('0s') && {value} <= duration('{longest}')"
+    return {
+        "rule": f"!has(self.{field}) || (self.{field}.matches('{DURATION_PATTERN}') && {limits})",
+        "message": message,
+        "fieldPath": f".{field}",
+    }
+
+
 # Of the spec of an import, and of the importTemplate of a schedule, which may change.
 IMPORT_TEMPLATE_RULES: list[dict[str, str]] = [
     {
@@ -36,12 +54,7 @@ IMPORT_TEMPLATE_RULES: list[dict[str, str]] = [
         "fieldPath": ".target",
     },
     *(
-        {
-            "rule": f"!has(self.{field}) || (duration(self.{field}) > duration('0s')"
-            f" && duration(self.{field}) <= duration('144h'))",
-            "message": f"{field} must be more than 0s and at most 144h",
-            "fieldPath": f".{field}",
-        }
+        limit_duration(field, LONGEST_TIMEOUT, duration_rule(field, LONGEST_TIMEOUT))
         for field in ("pendingTimeout", "timeout", "startTimeout", "stallTimeout")
     ),
 ]
@@ -79,11 +92,7 @@ IMPORT_TARGET_RULES: list[dict[str, str]] = [
 ]
 _GOLDEN = "(has(self.golden) && self.golden)"
 PREVIEW_SPEC_RULES: list[dict[str, str]] = [
-    {
-        "rule": "!has(self.ttl) || (duration(self.ttl) > duration('0s') && duration(self.ttl) <= duration('168h'))",
-        "message": "ttl must be more than 0s and at most 168h",
-        "fieldPath": ".ttl",
-    },
+    limit_duration("ttl", "168h", TTL_RULE),
     immutable_rule("project", "create a new PreviewDatabase under another name"),
     immutable_rule("mode", "create a new PreviewDatabase under another name"),
     immutable_rule("from", "create a new PreviewDatabase under another name"),
@@ -114,12 +123,7 @@ SCHEDULE_RULES: list[dict[str, str]] = [
     },
 ]
 SCHEDULE_SPEC_RULES: list[dict[str, str]] = [
-    {
-        "rule": "!has(self.jitter)"
-        " || (duration(self.jitter) > duration('0s') && duration(self.jitter) <= duration('24h'))",
-        "message": JITTER_RULE,
-        "fieldPath": ".jitter",
-    },
+    limit_duration("jitter", "24h", JITTER_RULE),
 ]
 _IN_USE = "has(oldSelf.status) && has(oldSelf.status.inUse) && oldSelf.status.inUse"
 

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, 
 from pgimport.model.base_models import StrictModel
 from pgimport.model.import_choices import Engine, LocaleProvider, OnObjectError, Provider, Verify
 from pgimport.model.object_references import ConfigMapKey, SecretKey
-from pgimport.model.scalar_types import Bytes, Duration
+from pgimport.model.scalar_types import Bytes, Duration, duration_rule
 from pgimport.model.string_types import (
     Label,
     NamePattern,
@@ -49,6 +49,7 @@ class ImportSource(StrictModel):
         return self
 
 
+LONGEST_TIMEOUT = "144h"
 ICU_LOCALE_NEEDED = "locale.icuLocale is required if locale.provider is icu"
 BUILTIN_LOCALE_NEEDED = "locale.builtinLocale is required if locale.provider is builtin"
 ICU_ONLY = "locale.icuLocale and locale.icuRules need locale.provider icu"
@@ -283,7 +284,7 @@ class ImportSpec(StrictModel):
             ("stallTimeout", self.stall_timeout),
         ):
             if value is not None and not timedelta(0) < value <= timedelta(days=6):
-                raise ValueError(f"{name} must be more than 0s and at most 144h")
+                raise ValueError(duration_rule(name, LONGEST_TIMEOUT))
         return self
 
 

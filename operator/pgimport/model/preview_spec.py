@@ -10,10 +10,11 @@ from enum import StrEnum
 from pydantic import Field, model_validator
 
 from pgimport.model.base_models import StrictModel
-from pgimport.model.scalar_types import Duration, SpecTime
+from pgimport.model.scalar_types import Duration, SpecTime, duration_rule
 from pgimport.model.string_types import Label, ObjectName
 
 MAX_TTL = timedelta(hours=168)
+TTL_RULE = duration_rule("ttl", "168h")
 # A date may be this much later than the operator's clock, because the clocks of two machines differ.
 CLOCK_SKEW = timedelta(minutes=1)
 
@@ -77,7 +78,7 @@ class PreviewSpec(StrictModel):
     @model_validator(mode="after")
     def _check_ttl(self) -> "PreviewSpec":
         if not timedelta(0) < self.ttl <= MAX_TTL:
-            raise ValueError("ttl must be more than 0s and at most 168h")
+            raise ValueError(TTL_RULE)
         return self
 
     def find_future_dates(self, now: datetime) -> dict[str, datetime]:

@@ -12,12 +12,17 @@ DURATION_PATTERN = r"^([0-9]{1,6}(s|m)|[0-9]{1,5}h)+$"
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
+def duration_rule(field: str, longest: str) -> str:
+    """Returns the message about a duration that is not one, or out of its limits. Go has no unit for a day."""
+    return f"{field} must be more than 0s and at most {longest}, in hours, minutes and seconds: for one day, write 24h"
+
+
 def parse_duration(value: object) -> object:
     """Parses a duration such as `1h30m`. Returns other types unchanged, for pydantic to validate. Raises ValueError."""
     if not isinstance(value, str):
         return value
     if not re.fullmatch(DURATION_PATTERN, value):
-        raise ValueError(f"{value!r} is not a duration: write it like 90s, 10m, 6h or 1h30m")
+        raise ValueError(f"{value!r} is not a duration: write it like 90s, 10m, 6h or 1h30m, and 24h for one day")
     return timedelta(
         seconds=sum(int(count) * _UNIT_SECONDS[unit] for count, unit in re.findall(r"(\d+)([smh])", value))
     )

@@ -12,10 +12,10 @@ from pydantic import Field, model_validator
 from pgimport.model.base_models import StrictModel
 from pgimport.model.cron_text import CronText, ZoneName
 from pgimport.model.import_spec import ImportSpec
-from pgimport.model.scalar_types import Duration
+from pgimport.model.scalar_types import Duration, duration_rule
 
 MAX_JITTER = timedelta(hours=24)
-JITTER_RULE = "jitter must be more than 0s and at most 24h"
+JITTER_RULE = duration_rule("jitter", "24h")
 _LONGEST = 2**31 - 1  # of an int32, like CronJob's history limits
 
 

@@ -14,9 +14,11 @@ from pgimport.model.import_spec import (
     BUILTIN_ONLY,
     ICU_LOCALE_NEEDED,
     ICU_ONLY,
+    LONGEST_TIMEOUT,
 )
+from pgimport.model.preview_spec import TTL_RULE
 from pgimport.model.project_spec import NAMESPACE_RULE, ONE_PRIMARY
-from pgimport.model.scalar_types import DURATION_PATTERN, QUANTITY_PATTERN, SPEC_TIME_PATTERN
+from pgimport.model.scalar_types import DURATION_PATTERN, QUANTITY_PATTERN, SPEC_TIME_PATTERN, duration_rule
 from pgimport.model.schedule_spec import JITTER_RULE
 from pgimport.model.string_types import (
     DNS_LABEL_PATTERN,
@@ -271,7 +273,7 @@ FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
 }
 # Message of a CEL rule → fields that break it in a valid spec.
 RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
-    "ttl must be more than 0s and at most 168h": {"ttl": "168h1s"},
+    TTL_RULE: {"ttl": "168h1s"},
     ONE_PRIMARY: {"primary.urlSecretRef": {"name": "a", "key": "url"}, "primary.previewDatabase": "nightly"},
     "from needs mode: clone": {"mode": "empty", "from.previewDatabase": "nightly"},
     "ttl cannot be set if golden is true: a golden preview never expires": {"golden": True, "ttl": "1h"},
@@ -283,10 +285,10 @@ RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     "target.previewDatabase is required unless dryRun is true": {"target": ABSENT},
     "exactly one of urlSecretRef and uploadKey must be set": {"source.uploadKey": "two/ways"},
     "cancel never goes back to false: create a new import": {"cancel": False},
-    "pendingTimeout must be more than 0s and at most 144h": {"pendingTimeout": "144h1s"},
-    "timeout must be more than 0s and at most 144h": {"timeout": "145h"},
-    "startTimeout must be more than 0s and at most 144h": {"startTimeout": "144h1s"},
-    "stallTimeout must be more than 0s and at most 144h": {"stallTimeout": "0m"},
+    duration_rule("pendingTimeout", LONGEST_TIMEOUT): {"pendingTimeout": "144h1s"},
+    duration_rule("timeout", LONGEST_TIMEOUT): {"timeout": "145h"},
+    duration_rule("startTimeout", LONGEST_TIMEOUT): {"startTimeout": "144h1s"},
+    duration_rule("stallTimeout", LONGEST_TIMEOUT): {"stallTimeout": "0m"},
     ICU_LOCALE_NEEDED: {"target.locale.provider": "icu"},
     BUILTIN_LOCALE_NEEDED: {"target.locale.provider": "builtin"},
     ICU_ONLY: {"target.locale.icuLocale": "und"},
