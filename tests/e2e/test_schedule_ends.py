@@ -40,11 +40,13 @@ def test_replace_cancels_the_import_of_the_minute_before(tenant: Tenant) -> None
 
 
 def test_the_api_server_refuses_a_schedule_that_cannot_work(tenant: Tenant) -> None:
+    cancelled = {**tenant.schedule_manifest("refused", "small", "refused")["spec"]["importTemplate"], "cancel": True}
     for spec, words in (
         ({"schedule": "61 * * * *"}, "no times: write five fields"),
         ({"timeZone": "+02:00"}, "no time zone: write a name of the IANA database"),
         ({"jitter": "25h"}, "jitter must be more than 0s and at most 24h"),
         ({"concurrencyPolicy": "Allow"}, "Forbid"),
+        ({"importTemplate": cancelled}, "would be cancelled at once"),
         ({"importTemplate": {"project": tenant.name, "source": {}}}, "exactly one of urlSecretRef and uploadKey"),
     ):
         with pytest.raises(kubectl.KubectlError, match=words):

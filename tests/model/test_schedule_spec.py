@@ -10,8 +10,9 @@ from tests.support.samples import a_schedule_spec
 
 from pgimport.model.cron_text import CRON_RULE, MACROS, ZONE_RULE
 from pgimport.model.names import find_scheduled_time, scheduled_import_name
-from pgimport.model.schedule_spec import ConcurrencyPolicy
+from pgimport.model.schedule_spec import NOT_CANCELLED, ConcurrencyPolicy
 
+TEMPLATE = {"project": "shop", "source": {"urlSecretRef": {"name": "source", "key": "url"}}, "dryRun": True}
 EVERY_MINUTE_IN_A_LIST = ",".join(map(str, range(60)))  # 169 characters
 
 
@@ -90,12 +91,18 @@ def test_another_time_zone_is_refused(zone: str) -> None:
         pytest.param({"concurrencyPolicy": "Allow"}, "Input should be 'Forbid' or 'Replace'", id="overlapping imports"),
         pytest.param({"startingDeadlineSeconds": -1}, "greater than or equal to 0", id="a negative deadline"),
         pytest.param({"importTemplate": {"project": "shop", "source": {}}}, "importTemplate.source", id="no source"),
+        pytest.param({"jitter": "1d"}, "'1d' is not a duration", id="a unit that Go lacks"),
+        pytest.param({"importTemplate": {**TEMPLATE, "cancel": True}}, NOT_CANCELLED, id="imports that never run"),
         pytest.param({"jobTemplate": {}}, "Extra inputs", id="an unknown field"),
     ],
 )
 def test_an_invalid_schedule_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(words)):
         a_schedule_spec(**changes)
+
+
+def test_a_schedule_may_create_suspended_imports() -> None:
+    assert a_schedule_spec(importTemplate={**TEMPLATE, "suspend": True}).import_template.suspend
 
 
 def test_the_name_of_an_import_holds_its_minute() -> None:

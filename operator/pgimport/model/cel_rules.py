@@ -12,7 +12,7 @@ from pgimport.model.import_spec import (
 from pgimport.model.preview_spec import TTL_RULE
 from pgimport.model.project_spec import KUBERNETES_PREFIX, NAMESPACE_RULE, ONE_PRIMARY, TargetServer
 from pgimport.model.scalar_types import DURATION_PATTERN, duration_rule
-from pgimport.model.schedule_spec import JITTER_RULE
+from pgimport.model.schedule_spec import JITTER_RULE, NOT_CANCELLED
 
 _CEL_RESERVED = ("namespace",)
 
@@ -124,6 +124,11 @@ SCHEDULE_RULES: list[dict[str, str]] = [
 ]
 SCHEDULE_SPEC_RULES: list[dict[str, str]] = [
     limit_duration("jitter", "24h", JITTER_RULE),
+    {
+        "rule": "!has(self.importTemplate.cancel) || !self.importTemplate.cancel",
+        "message": NOT_CANCELLED,
+        "fieldPath": ".importTemplate.cancel",
+    },
 ]
 _IN_USE = "has(oldSelf.status) && has(oldSelf.status.inUse) && oldSelf.status.inUse"
 

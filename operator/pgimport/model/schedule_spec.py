@@ -16,6 +16,9 @@ from pgimport.model.scalar_types import Duration, duration_rule
 
 MAX_JITTER = timedelta(hours=24)
 JITTER_RULE = duration_rule("jitter", "24h")
+NOT_CANCELLED = (
+    "importTemplate.cancel cannot be true: each import would be cancelled at once. To pause the schedule, set suspend"
+)
 _LONGEST = 2**31 - 1  # of an int32, like CronJob's history limits
 
 
@@ -80,4 +83,10 @@ class ScheduleSpec(StrictModel):
     def _check_jitter(self) -> "ScheduleSpec":
         if self.jitter is not None and not timedelta(0) < self.jitter <= MAX_JITTER:
             raise ValueError(JITTER_RULE)
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_cancelled_imports(self) -> "ScheduleSpec":
+        if self.import_template.cancel:
+            raise ValueError(NOT_CANCELLED)
         return self

@@ -138,7 +138,8 @@ def _derive_valid_values(node: SchemaNode) -> Iterator[SampleValue]:
     elif "pattern" in schema and schema["pattern"] not in samples.FREE_TEXT_PATTERNS:
         yield from _look_up(samples.VALUES_OF_PATTERNS, schema["pattern"], node)
     elif node.type == "boolean":
-        yield from (SampleValue(True), SampleValue(False))
+        forbidden = samples.FORBIDDEN_VALUES.get(key, ())
+        yield from (SampleValue(value) for value in (True, False) if value not in forbidden)
     elif node.type == "integer":
         low, high = schema.get("minimum", _MINIMUM), schema.get("maximum", _MAXIMUM)
         yield from map(SampleValue, (low, high))

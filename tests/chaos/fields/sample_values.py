@@ -19,7 +19,7 @@ from pgimport.model.import_spec import (
 from pgimport.model.preview_spec import TTL_RULE
 from pgimport.model.project_spec import NAMESPACE_RULE, ONE_PRIMARY
 from pgimport.model.scalar_types import DURATION_PATTERN, QUANTITY_PATTERN, SPEC_TIME_PATTERN, duration_rule
-from pgimport.model.schedule_spec import JITTER_RULE
+from pgimport.model.schedule_spec import JITTER_RULE, NOT_CANCELLED
 from pgimport.model.string_types import (
     DNS_LABEL_PATTERN,
     DNS_SUBDOMAIN_PATTERN,
@@ -266,6 +266,7 @@ EXCLUDED_FROM_COMPLETE = frozenset(
 FORBIDDEN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("PostgresImportSchedule", "schedule"): ("* * * *", "0 24 * * *", "* * * * 7", "@reboot", "TZ=UTC 0 2 * * *"),
     ("PostgresImportSchedule", "timeZone"): ("+02:00", "Europe/", "../etc/passwd"),
+    ("PostgresImportSchedule", "importTemplate.cancel"): (True,),
     ("Project", "sources.allowedCIDRs[]"): ("not-a-network", "10.0.0.0/33"),
     ("Project", "sources.allowedHosts[]"): ("https://db.example.com", "*", "a b"),
     ("Project", "server.host"): ("/var/run/postgresql", "one,two", "user@host", "x" * 64, "a\x00b"),
@@ -300,6 +301,7 @@ RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     CRON_RULE: {"schedule": "61 * * * *"},
     ZONE_RULE: {"timeZone": "europe/berlin"},
     JITTER_RULE: {"jitter": "24h1s"},
+    NOT_CANCELLED: {"importTemplate.cancel": True},
 }
 # Fields of an import that its Job does not show. Other tests prove what they do.
 FIELDS_WITHOUT_JOB_EFFECT = frozenset(
