@@ -1,6 +1,7 @@
 """Schedules: due and missed imports, suspension, concurrency, history limits, jitter, and changes of the spec."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -20,14 +21,14 @@ from tests.support.samples import (
     observed_schedule,
 )
 
-from pgimport.decide.conditions import RECONCILING, STALLED, find_condition, ready_reason
+from pgimport.decide.conditions import RECONCILING, STALLED, find_condition, in_progress, ready_reason, with_conditions
 from pgimport.decide.decision import CancelImport, CreateScheduledImport, Decision, DeleteImport
 from pgimport.decide.schedules import decide_schedule, find_delay
 from pgimport.model.names import scheduled_import_name
 from pgimport.model.reasons import Reason
 from pgimport.model.scalar_types import format_time
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import ImportState
+from pgimport.model.status import ImportState, ImportStatus
 
 POLICY = a_policy()
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -464,3 +465,23 @@ def test_laws_of_every_schedule(
         assert last is None or last <= latest
     simulation.settle()
     assert simulation.step().actions == ()
+
+
+def test_a_schedule_says_what_its_import_waits_for() -> None:
+    """Seen before: a schedule whose target does not exist showed only that its import has not ended."""
+    simulation = simulate(FIRST)
+    simulation.settle()
+    (item,) = simulation.imports.values()
+    missing = "The import waits for PreviewDatabase pr-42, which does not exist."
+    waiting = with_conditions(
+        ImportStatus(state=ImportState.PENDING), in_progress(Reason.TARGET_NOT_FOUND, missing), FIRST
+    )
+    simulation.imports[item.meta.name] = replace(item, status=waiting)
+    assert message_of(simulation.step()).startswith(f"Import {item.meta.name} has not ended: {missing} The next import")
+
+
+def test_a_schedule_of_a_project_that_is_being_deleted_creates_nothing() -> None:
+    """Seen before: each new import kept the Project for longer."""
+    decision = decide_schedule(observed_schedule(project=a_project(deleting=True)), FIRST, POLICY)
+    assert (ready_reason(decision.status.conditions), decision.actions) == (Reason.PROJECT_NOT_READY, ())
+    assert "is being deleted" in message_of(decision)

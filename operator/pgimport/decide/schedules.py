@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pgimport.decide.conditions import ConditionSet, in_progress, ready, stalled
+from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_progress, ready, stalled
 from pgimport.decide.decision import (
     Action,
     CancelImport,
@@ -49,6 +49,10 @@ def decide_schedule(observed: ObservedSchedule, now: datetime, policy: Policy) -
     if (refusal := _find_refusal(observed, item.spec)) is not None:
         conditions = stalled(refusal.reason, refusal.format_with_hint())
         return build_decision(_without_next(status), conditions, now, LONGEST_INTERVAL)
+    if observed.project is not None and observed.project.meta.deleting:
+        message = f"Project {observed.project.meta.name} is being deleted, so the schedule creates no imports."
+        conditions = in_progress(Reason.PROJECT_NOT_READY, message)
+        return build_decision(_without_next(status), conditions, now, policy.waiting_interval)
     if observed.project is None:
         message = f"The schedule waits for Project {item.spec.import_template.project}, which does not exist."
         conditions = in_progress(Reason.PROJECT_NOT_FOUND, message)
@@ -181,13 +185,21 @@ def _is_cancelled(item: ImportObject) -> bool:
 def _describe(observed: ObservedSchedule, run: _Run, active: list[ImportObject]) -> ConditionSet:
     if active and run.due is not None:
         waits = f"The import that was due at {format_time(run.due)} waits for its end (concurrencyPolicy Forbid)."
-        return ready(Reason.RUNNING, f"Import {active[0].meta.name} has not ended. {waits}")
+        return ready(Reason.RUNNING, f"{_describe_active(active[0])} {waits}")
     if active:
-        return ready(Reason.RUNNING, f"Import {active[0].meta.name} has not ended. {_describe_next(run)}")
+        return ready(Reason.RUNNING, f"{_describe_active(active[0])} {_describe_next(run)}")
     missed = ""
     if run.missed is not None:
         missed = f" The import that was due at {format_time(run.missed)} was skipped (startingDeadlineSeconds)."
     return ready(Reason.SCHEDULED, f"{_describe_next(run)}{missed}{_describe_failure(observed)}")
+
+
+def _describe_active(item: ImportObject) -> str:
+    """Says what an import waits for: one whose target or Secret does not exist would otherwise wait unnoticed."""
+    condition = find_condition(item.status.conditions, READY)
+    waits = item.status.state is ImportState.PENDING and condition is not None
+    cause = f": {condition.message.rstrip('.')}" if condition is not None and waits else ""
+    return f"Import {item.meta.name} has not ended{cause}."
 
 
 def _describe_next(run: _Run) -> str:
