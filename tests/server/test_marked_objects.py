@@ -3,10 +3,12 @@
 import dataclasses
 
 import pytest
+from psycopg import sql
 from tests.server.conftest import PreviewScenario, build_scenario
 from tests.server.crashing_connection import Crash, CrashingConnect
 
-from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.names import replaced_names
+from pgimport.model.owner_comment import OwnerComment, format_owner_comment
 from pgimport.server.marked_objects import MarkedObject, drop_marked_object, read_marked_objects
 from pgimport.server.shadow import prepare_shadow
 from pgimport.server.swap import swap
@@ -56,3 +58,19 @@ def test_an_object_with_another_mark_is_not_dropped(scenario: PreviewScenario) -
     drop_marked_object(scenario.access, stale)
     drop_marked_object(scenario.access, dataclasses.replace(stale, name="not_there"))
     assert scenario.tables() == ["old"]
+
+
+def test_the_mark_of_a_replaced_database_cannot_be_forged(scenario: PreviewScenario) -> None:
+    """A member of the owner may write the comment, and so could hide the database from its own Project."""
+    other = build_scenario(scenario.server, scenario.access)
+    scenario.prepare()
+    assert swap(scenario.access, scenario.swap_plan()) is None
+    replaced = replaced_names(scenario.names.database)
+    forged = other.mark.model_copy(update={"import_uid": "gone"})
+    comment = sql.SQL("COMMENT ON DATABASE {} IS {}").format(
+        sql.Identifier(replaced.database), sql.Literal(format_owner_comment(forged))
+    )
+    with scenario.server.connect() as connection:
+        connection.execute(comment)
+        assert ("database", replaced.database) in _list_objects(scenario)
+        assert ("database", replaced.database) not in _list_objects(other)

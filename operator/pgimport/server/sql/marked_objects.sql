@@ -1,6 +1,7 @@
 -- Lists the databases and roles whose comment may contain a mark, databases first: the comment of the role itself, and
 -- for a database that of the role with the same name or of the owner. The comment on a database belongs to its source,
--- except on a database that a swap has replaced. Tenants can write comments on their databases, not on roles. A long
+-- except on a database that a swap has replaced. Tenants can write comments on databases whose owner they are a member
+-- of, not on roles. So the comment on a replaced database counts only if no role has one and the admin owns it. A long
 -- comment is left out; octet_length does not read a long value. For a role that was to be dropped, `holders` names the
 -- databases in which something depends on it.
 WITH mark AS (
@@ -10,11 +11,11 @@ WITH mark AS (
                 ELSE s.description LIKE '{%%"pgimport"%%' END
 )
 SELECT 'database' AS kind, d.datname::text AS name,
-       coalesce(CASE WHEN d.datname ~ '^pgimport_old_' THEN own.description END, same.description, owner.description)
-         AS comment, '{}'::text[] AS holders, NULL::int AS connection_limit
+       coalesce(same.description, owner.description, own.description) AS comment, '{}'::text[] AS holders, NULL::int AS connection_limit
   FROM pg_database AS d
   LEFT JOIN pg_roles AS r ON r.rolname = d.datname
   LEFT JOIN mark AS own ON own.classoid = 'pg_database'::regclass AND own.objoid = d.oid
+        AND d.datname ~ '^pgimport_old_' AND pg_get_userbyid(d.datdba) = current_user
   LEFT JOIN mark AS same ON same.classoid = 'pg_authid'::regclass AND same.objoid = r.oid
   LEFT JOIN mark AS owner ON owner.classoid = 'pg_authid'::regclass AND owner.objoid = d.datdba
  WHERE coalesce(own.description, same.description, owner.description) IS NOT NULL
