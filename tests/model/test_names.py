@@ -66,9 +66,11 @@ def test_no_role_has_a_name_that_postgres_reserves(project: str) -> None:
     assert names.owner_role_name(database).startswith(database)
 
 
-def test_long_previews_with_the_same_start_get_different_secrets() -> None:
-    first, second = (names.connection_secret_name("x" * 252 + end) for end in "ab")
-    assert first != second
+def test_long_names_with_the_same_start_get_different_secrets() -> None:
+    for secret_name in (names.connection_secret_name, names.source_secret_name):
+        first, second = (secret_name("x" * 252 + end) for end in "ab")
+        assert first != second
+        assert len(first) == 253
     assert names.connection_secret_name("x" * 242) == "x" * 242 + "-connection"
 
 

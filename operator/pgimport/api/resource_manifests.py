@@ -13,6 +13,7 @@ from pgimport.model.names import (
     LABEL_EPHEMERAL,
     LABEL_MANAGED_BY,
     SECRET_KEY_URL,
+    source_secret_name,
 )
 from pgimport.model.scalar_types import format_duration, format_time
 
@@ -33,7 +34,7 @@ def build_import(
     if request.upload_key:
         source: Json = {"uploadKey": request.upload_key}
     else:
-        source = {"urlSecretRef": {"name": _source_secret_name(name.name), "key": SECRET_KEY_URL}}
+        source = {"urlSecretRef": {"name": source_secret_name(name.name), "key": SECRET_KEY_URL}}
     if request.sha256:
         source["sha256"] = request.sha256
     spec: Json = {"project": name.project, "source": source}
@@ -62,7 +63,7 @@ def build_source_secret(owner: Json, url: str) -> Json:
         "immutable": True,
         "stringData": {SECRET_KEY_URL: url},
         "metadata": {
-            "name": _source_secret_name(meta["name"]),
+            "name": source_secret_name(meta["name"]),
             "namespace": meta["namespace"],
             "labels": {LABEL_MANAGED_BY: MANAGED_BY},
             "ownerReferences": [reference],
@@ -88,10 +89,6 @@ def build_preview(name: ObjectName, request: PreviewRequest, origin: RequestOrig
 def build_extension(hours: int, now: datetime) -> Json:
     """Builds the patch with which a preview database expires `hours` after `now`."""
     return {"spec": {"ttl": format_duration(timedelta(hours=hours)), "renewedAt": format_time(now)}}
-
-
-def _source_secret_name(import_name: str) -> str:
-    return f"{import_name}-source"
 
 
 def _build_metadata(name: ObjectName, origin: RequestOrigin, labels: dict[str, str]) -> Json:

@@ -102,15 +102,21 @@ def report_name(import_name: str, import_uid: str, number: int) -> str:
 
 
 def connection_secret_name(preview_name: str) -> str:
-    """Returns `<preview>-connection`, the name of the Secret from which users read how to connect.
+    """Returns `<preview>-connection`, the name of the Secret from which users read how to connect."""
+    return _secret_name(preview_name, "-connection")
 
-    Previews whose long names begin alike would have one Secret, so a name that is shortened gets a hash.
-    """
-    suffix = "-connection"
-    if len(preview_name) + len(suffix) <= SECRET_NAME_LIMIT:
-        return preview_name + suffix
-    suffix = f"-{short_hash(preview_name)}{suffix}"
-    return preview_name[: SECRET_NAME_LIMIT - len(suffix)].rstrip("-.") + suffix
+
+def source_secret_name(import_name: str) -> str:
+    """Returns `<import>-source`, the name of the Secret that the HTTP API and the command line create for an import."""
+    return _secret_name(import_name, "-source")
+
+
+def _secret_name(owner_name: str, suffix: str) -> str:
+    """Objects whose long names begin alike would have one Secret, so a name that is shortened gets a hash."""
+    if len(owner_name) + len(suffix) <= SECRET_NAME_LIMIT:
+        return owner_name + suffix
+    suffix = f"-{short_hash(owner_name)}{suffix}"
+    return owner_name[: SECRET_NAME_LIMIT - len(suffix)].rstrip("-.") + suffix
 
 
 def clone_name(preview_name: str, preview_uid: str, number: int) -> str:

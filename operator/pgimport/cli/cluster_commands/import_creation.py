@@ -20,14 +20,13 @@ from pgimport.cli.cluster_commands.import_manifests import (
     list_retry_names,
     parse_key,
     secret_reference,
-    source_secret_name,
 )
 from pgimport.cli.cluster_commands.import_view import decide_import_end, watch_import
 from pgimport.cli.cluster_commands.objects import Json, name_of, read
 from pgimport.cli.cluster_commands.projects import find_project
 from pgimport.cli.cluster_commands.uploads import upload_dump
 from pgimport.cli.cluster_commands.waiting import follow
-from pgimport.model.names import SECRET_KEY_URL
+from pgimport.model.names import SECRET_KEY_URL, source_secret_name
 
 
 def create_import(context: CommandContext, arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgimport.cli.cluster_commands.errors import CommandFailed
 from pgimport.cli.cluster_commands.objects import Json, has_ended, name_of, read, state_of
-from pgimport.model.names import API_VERSION, SECRET_KEY_URL
+from pgimport.model.names import API_VERSION, SECRET_KEY_URL, source_secret_name
 
 NAME_LIMIT = 253
 SCHEMES = ("postgresql://", "postgres://", "https://")
@@ -63,11 +63,6 @@ def check_url(text: str, where: str) -> str:
             f"{where} holds no URL. Write one line such as postgresql://user:password@host:5432/database"
         )
     return url
-
-
-def source_secret_name(import_name: str) -> str:
-    suffix = "-source"
-    return import_name[: NAME_LIMIT - len(suffix)].rstrip("-.") + suffix
 
 
 def build_source_secret(owner: Json, data: dict[str, str], *, encoded: bool = False) -> Json:
