@@ -1,5 +1,7 @@
 """Runs `pgimport` as a user does, with a source on PostgreSQL 16 and a target server on 18."""
 
+import io
+import json
 import os
 import subprocess
 import sys
@@ -7,9 +9,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.postgres import ADMIN, PostgresServer, installation
+
+from pgimport.cli.cluster_commands.command_context import CommandContext
+from pgimport.cli.cluster_commands.kubectl import Kubectl
+from pgimport.cli.cluster_commands.screen import Screen
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,3 +125,86 @@ def list_leftovers(server: PostgresServer) -> list[str]:
         " UNION ALL SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'pgimport%'"
     )
     return [name for (name,) in rows]
+
+
+class FakeKubectl:
+    """A program named kubectl that gives recorded answers, and records its arguments and standard input."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        program = folder / "kubectl"
+        program.write_text(_FAKE_KUBECTL.format(python=sys.executable))
+        program.chmod(0o755)
+        self._answers: list[dict[str, Any]] = []
+
+    def answer(
+        self, words: str, out: Any = "", *, error: str = "", code: int | None = None, hangs: bool = False
+    ) -> None:
+        """Answers calls whose arguments contain the words. Of several answers, each but the last is given once."""
+        text = out if isinstance(out, str) else json.dumps(out, indent=4) + "\n"
+        code = code if code is not None else int(bool(error))
+        self._answers.append({"words": words.split(), "out": text, "error": error, "code": code, "hangs": hangs})
+        (self.folder / "answers.json").write_text(json.dumps(self._answers))
+
+    def calls(self) -> list[tuple[list[str], str]]:
+        """Returns arguments and standard input of each call, in their order."""
+        path = self.folder / "calls.jsonl"
+        return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PGIMPORT_", "NO_COLOR"))}
+        path = f"{self.folder}:{os.environ['PATH']}"
+        return {**kept, "PATH": path, "PYTHONPATH": str(ROOT / "operator"), **changes}
+
+    def start(self, *arguments: str, stdin: Any = subprocess.DEVNULL, **changes: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "pgimport", "cli", *arguments],
+            env=self.environment(**changes),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **changes: str) -> CommandResult:
+        with self.start(*arguments, **changes) as process:
+            out, err = process.communicate(timeout=60)
+        return CommandResult(process.returncode, out, err)
+
+
+_FAKE_KUBECTL = """\
+#!{python} -S
+import fcntl, json, pathlib, sys, time
+folder = pathlib.Path(sys.argv[0]).parent
+stdin = "" if "-" not in sys.argv else sys.stdin.read()
+with open(folder / "calls.jsonl", "a") as calls:
+    fcntl.flock(calls, fcntl.LOCK_EX)
+    calls.write(json.dumps([sys.argv[1:], stdin]) + "\\n")
+    calls.flush()
+    answers = json.loads((folder / "answers.json").read_text())
+    fitting = [answer for answer in answers if set(answer["words"]) <= set(sys.argv)]
+    if not fitting:
+        sys.exit("error: no answer to " + " ".join(sys.argv[1:]))
+    if len(fitting) > 1:
+        answers.remove(fitting[0])
+        (folder / "answers.json").write_text(json.dumps(answers))
+answer = fitting[0]
+sys.stdout.write(answer["out"])
+sys.stdout.flush()
+sys.stderr.write(answer["error"])
+if answer["hangs"]:
+    time.sleep(20)
+sys.exit(answer["code"])
+"""
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path) -> FakeKubectl:
+    return FakeKubectl(tmp_path)
+
+
+@pytest.fixture
+def context() -> CommandContext:
+    """A context for commands that call nothing, with `-n shop`."""
+    screen = Screen(io.StringIO(), io.StringIO(), {})
+    return CommandContext(Kubectl([], "shop"), screen, {}, namespace_option="shop")

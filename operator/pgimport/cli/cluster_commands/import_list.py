@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from pgimport.cli.cluster_commands.blocks import COLUMN_GAP, Table, fit_columns, raw, select_columns, shown
+from pgimport.cli.cluster_commands.blocks import Table, fit_columns, raw, select_columns, shown
 from pgimport.cli.cluster_commands.command_context import IMPORTS, CommandContext
 from pgimport.cli.cluster_commands.import_pages import build_import_table
 from pgimport.cli.cluster_commands.kubectl import DELETED
@@ -51,7 +51,7 @@ class _Printer:
 
     def print_header(self) -> None:
         if self._screen.is_terminal:
-            self._screen.print_line(self._align(self._titles))
+            self._screen.print_fields(self._align(self._titles))
 
     def print_row(self, table: Table, *, deleted: bool = False) -> None:
         """Prints the only row of the table; the state of a deleted object is `deleted`."""
@@ -61,10 +61,9 @@ class _Printer:
         if deleted:
             cells["STATE"] = "deleted"
         if self._screen.is_terminal:
-            self._screen.print_line(self._align([shown(cells[title]) for title in self._titles]))
+            self._screen.print_fields(self._align([shown(cells[title]) for title in self._titles]))
         else:
-            self._screen.print_line("\t".join(raw(cells[title]) for title in titles))
+            self._screen.print_fields(raw(cells[title]) for title in titles)
 
-    def _align(self, cells: Sequence[str]) -> str:
-        gap = " " * COLUMN_GAP
-        return gap.join(cell.ljust(width) for cell, width in zip(cells, self._widths, strict=True)).rstrip()
+    def _align(self, cells: Sequence[str]) -> list[str]:
+        return [cell.ljust(width) for cell, width in zip(cells, self._widths, strict=True)]

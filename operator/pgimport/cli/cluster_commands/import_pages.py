@@ -194,7 +194,7 @@ def describe_attempts(body: Json, now: datetime) -> list[str]:
     attempts: list[Json] = read(body, "status", "attemptHistory") or []
     known = read_error(body)
     return [
-        describe_attempt({**attempt, "error": None} if attempt.get("error") == known else attempt, now)
+        describe_attempt({**attempt, "error": None} if (attempt.get("error") or "-") in known else attempt, now)
         for attempt in attempts
     ]
 

@@ -51,7 +51,7 @@ def _print_changes(context: CommandContext) -> Callable[[Json], None]:
         cells = format_row(table, to_terminal=context.screen.is_terminal)
         if cells != last:
             last[:] = cells
-            context.screen.print_line(("  " if context.screen.is_terminal else "\t").join(cells))
+            context.screen.print_fields(cells)
 
     return show
 

@@ -54,7 +54,7 @@ class Screen:
         if not self.is_terminal:
             for block in blocks:
                 for fields in format_plain(block):
-                    self._print("\t".join(show_controls_of_line(text) for text in fields))
+                    self.print_fields(fields)
             return
         from pgimport.cli.cluster_commands.drawing import draw_page
 
@@ -68,6 +68,11 @@ class Screen:
     def print_line(self, text: str) -> None:
         """Prints a result of one line to stdout."""
         self._print(show_controls_of_line(text))
+
+    def print_fields(self, fields: Iterable[str]) -> None:
+        """Prints a line of fields: separated by tabs for a program, by spaces on a terminal."""
+        gap = "  " if self.is_terminal else "\t"
+        self._print(gap.join(show_controls_of_line(text) for text in fields).rstrip(" "))
 
     def print_note(self, text: str) -> None:
         """Prints a note to stderr, which does not disturb a program that reads stdout."""
@@ -117,10 +122,6 @@ def make_printable(*streams: TextIO) -> None:
 def end_broken_pipe() -> None:
     """Keeps Python from another error at its exit, after the reader of stdout has gone."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def join_lines(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _can_print(sample: str, stream: TextIO) -> bool:

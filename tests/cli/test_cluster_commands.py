@@ -1,0 +1,290 @@
+"""Commands for a cluster as processes, with a recorded kubectl: what they call, print and return."""
+
+import base64
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import FakeKubectl
+from tests.cli.kubernetes_objects import Json, a_failed_import, a_preview, a_running_import, a_time, an_import
+
+URL = "postgresql://reader:geheim@db.example.com:5432/shop"
+IMPORT_KIND = "postgresimports.capydb.dev"
+NOT_FOUND = f'Error from server (NotFound): {IMPORT_KIND} "debian" not found\n'
+
+
+@contextmanager
+def running(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
+    """Ends the process also when the test fails."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def events(*bodies: Json) -> str:
+    return "".join(json.dumps({"type": "MODIFIED", "object": body}, indent=4) + "\n" for body in bodies)
+
+
+def test_a_list_for_a_program_is_tab_separated_without_a_header(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get postgresimports.capydb.dev", {"items": [an_import("completed", "Completed")]})
+    ended = kubectl.run("import", "list", "-n", "shop", "--context", "far", "--state", "completed")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.split("\n")[0].split("\t")[:3] == ["debian", "completed", "-"]
+    [(arguments, _)] = kubectl.calls()
+    assert {"--context=far", "--namespace", "shop", "--field-selector=status.state=completed"} <= set(arguments)
+
+
+def test_options_of_the_cluster_may_stand_first(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get", {"items": []})
+    ended = kubectl.run("-n", "shop", "import", "list")
+    assert (ended.code, ended.out, ended.err) == (0, "", "there are no imports in namespace shop\n")
+
+
+@pytest.mark.parametrize("command", ["run", "apply x", "keys list"])
+def test_options_of_the_cluster_are_refused_where_they_have_no_effect(kubectl: FakeKubectl, command: str) -> None:
+    ended = kubectl.run("--context", "far", *command.split())
+    assert ended.code == 2
+    assert "--context does not apply to" in ended.err
+
+
+def test_json_is_what_kubectl_prints(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get -o json", '{\n    "kind": "x"\n}\n')
+    assert kubectl.run("import", "get", "debian", "-o", "json").out == '{\n    "kind": "x"\n}\n'
+
+
+def test_without_kubectl_there_is_one_line(kubectl: FakeKubectl) -> None:
+    (kubectl.folder / "kubectl").unlink()
+    ended = kubectl.run("import", "list", PATH=str(kubectl.folder))
+    assert (ended.code, ended.out) == (78, "")
+    assert ended.err == "pgimport: kubectl is not on PATH. Install it, or add its folder to PATH.\n"
+
+
+def test_an_object_that_is_not_there_is_named_with_its_namespace(kubectl: FakeKubectl) -> None:
+    kubectl.answer("config view", "team-7")
+    kubectl.answer("get", error=NOT_FOUND)
+    ended = kubectl.run("import", "get", "debian")
+    assert (ended.code, ended.err) == (1, "pgimport: import debian in namespace team-7 was not found\n")
+
+
+def test_a_wait_goes_on_after_the_api_server_ends_a_watch(kubectl: FakeKubectl) -> None:
+    kubectl.answer("--watch debian", events(a_running_import()))
+    kubectl.answer("--watch debian", events(an_import("completed", "Completed")), hangs=True)
+    ended = kubectl.run("import", "wait", "debian")
+    assert (ended.code, ended.out) == (0, "import debian completed\n")
+
+
+def test_a_wait_for_several_imports_returns_the_code_of_the_first_failure(kubectl: FakeKubectl) -> None:
+    for name, body in (
+        ("one", an_import("completed", "Completed", name="one")),
+        ("two", an_import("failed", "SourceAuthFailed", name="two")),
+        ("three", an_import("cancelled", "Cancelled", name="three")),
+    ):
+        kubectl.answer(f"--watch {name}", events(body), hangs=True)
+    ended = kubectl.run("import", "wait", "one", "two", "three")
+    assert ended.code == 66
+    assert ended.out.split("\n")[1:3] == ["import two failed: SourceAuthFailed", "import three cancelled: Cancelled"]
+
+
+def test_a_wait_ends_when_its_object_is_deleted_or_its_time_is_over(kubectl: FakeKubectl) -> None:
+    kubectl.answer("--watch debian", json.dumps({"type": "DELETED", "object": an_import()}, indent=4) + "\n")
+    kubectl.answer("--watch slow", events(a_running_import()), hangs=True)
+    assert kubectl.run("import", "wait", "debian").err == "pgimport: import debian was deleted\n"
+    ended = kubectl.run("import", "wait", "slow", "--timeout", "1s")
+    assert (ended.code, ended.err) == (1, "pgimport: import slow is still running (Running) after 1s\n")
+
+
+def test_ctrl_c_in_a_watch_ends_kubectl_too(kubectl: FakeKubectl) -> None:
+    kubectl.answer("--watch debian", events(a_running_import()), hangs=True)
+    with running(kubectl.start("import", "get", "debian", "--watch")) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        [child] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert line.split("\t")[:3] == ["debian", "running", "data"]
+    assert (process.returncode, out, err) == (130, "", "")
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_new_import_gets_its_url_in_a_secret_and_never_in_an_argument(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get previewdatabases.capydb.dev pr-42", a_preview())
+    kubectl.answer("create", an_import())
+    ended = kubectl.run("import", "create", "debian", "--from-env", "SOURCE", "--preview", "pr-42", SOURCE=URL)
+    assert (ended.code, ended.out) == (0, "debian\n"), ended.err
+    calls = kubectl.calls()
+    assert not any("geheim" in argument for arguments, _ in calls for argument in arguments)
+    created = [json.loads(stdin) for _, stdin in calls if stdin]
+    assert [body["kind"] for body in created] == ["PostgresImport", "Secret"]
+    assert created[0]["spec"]["source"]["urlSecretRef"] == {"name": created[1]["metadata"]["name"], "key": "url"}
+    assert created[1]["stringData"] == {"url": URL}
+    assert created[1]["metadata"]["ownerReferences"][0]["uid"] == "uid-of-debian"
+
+
+def test_an_import_whose_secret_is_refused_is_deleted_again(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get previewdatabases.capydb.dev", a_preview())
+    kubectl.answer("create", an_import())
+    kubectl.answer("create", error='Error from server (Forbidden): secrets is forbidden: User "u" cannot create it\n')
+    kubectl.answer("delete debian")
+    ended = kubectl.run("import", "create", "debian", "--from-env", "SOURCE", "--preview", "pr-42", SOURCE=URL)
+    assert ended.code == 1
+    assert "cannot create it" in ended.err
+    assert kubectl.calls()[-1][0][:3] == ["delete", IMPORT_KIND, "debian"]
+
+
+def test_a_retry_copies_the_secret_that_the_first_import_owns(kubectl: FakeKubectl) -> None:
+    data = {"url": base64.b64encode(URL.encode()).decode()}
+    owner = {"metadata": {"ownerReferences": [{"uid": "uid-of-debian"}]}, "data": data}
+    kubectl.answer(f"get {IMPORT_KIND}", a_failed_import("SourceUnreachable", "no answer", 10))
+    kubectl.answer("get secret source", owner)
+    kubectl.answer("create", error=f'Error from server (AlreadyExists): {IMPORT_KIND} "debian-retry" already exists\n')
+    kubectl.answer("config view", "shop")
+    kubectl.answer("create", an_import(name="debian-retry-2"))
+    ended = kubectl.run("import", "retry", "debian")
+    assert (ended.code, ended.out) == (0, "debian-retry-2\n"), ended.err
+    created = [json.loads(stdin) for _, stdin in kubectl.calls() if stdin]
+    assert created[-1]["data"] == data
+    assert created[-2]["spec"]["source"]["urlSecretRef"]["name"] == "debian-retry-2-source"
+
+
+def test_a_preflight_of_a_source_leaves_no_import(kubectl: FakeKubectl) -> None:
+    checks = [
+        {"name": "source_reachable", "status": "pass", "detail": "it answers"},
+        {"name": "encoding", "status": "fail", "detail": "unknown"},
+    ]
+    report = an_import("failed", "RestoreFailed", name="probe", preflight={"checks": checks, "ok": False})
+    kubectl.answer("create", an_import(name="probe"))
+    kubectl.answer("--watch probe", events(report), hangs=True)
+    kubectl.answer("delete probe")
+    ended = kubectl.run("import", "preflight", "probe", "--project", "shop", "--from-secret", "source")
+    assert (ended.code, ended.out) == (1, "pass\tsource_reachable\tit answers\nfail\tencoding\tunknown\n")
+    assert kubectl.calls()[-1][0][0] == "delete"
+    assert json.loads(kubectl.calls()[0][1])["spec"]["dryRun"] is True
+
+
+def test_imports_that_have_ended_are_not_cancelled(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get one", an_import("completed", "Completed", name="one"))
+    kubectl.answer("get two", a_running_import())
+    kubectl.answer("patch two", a_running_import())
+    ended = kubectl.run("import", "cancel", "one", "two")
+    assert (ended.code, ended.out) == (1, "import two is being cancelled\n")
+    assert ended.err == "pgimport: import one has already ended: completed\n"
+
+
+def test_logs_print_the_last_words_of_a_pod_that_is_gone(kubectl: FakeKubectl) -> None:
+    kubectl.answer(f"get {IMPORT_KIND}", a_failed_import("DumpFailed", "error"))
+    kubectl.answer("get pods", {"items": []})
+    ended = kubectl.run("import", "logs", "debian")
+    assert ended.out == '{"log": {"message": "last words"}}\npg_dump: error: ...\n'
+    assert ended.err == "pod pgi-debian-1 is gone; the status keeps its last output\n"
+
+
+@pytest.mark.parametrize("verb", ["reset", "delete"])
+def test_nothing_is_dropped_without_a_confirmation(kubectl: FakeKubectl, verb: str) -> None:
+    ended = kubectl.run("preview", verb, "pr-42", "pr-43")
+    assert ended.code == 1
+    assert "pr-42, pr-43" in ended.err
+    assert "add --yes" in ended.err
+    assert kubectl.calls() == []
+
+
+def test_ctrl_d_at_a_prompt_changes_nothing(kubectl: FakeKubectl) -> None:
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "pgimport", "cli", "preview", "delete", "pr-42"],
+        env=kubectl.environment(),
+        stdin=follower,
+        stdout=subprocess.PIPE,
+        stderr=follower,
+    ) as process:
+        os.close(follower)
+        shown = b""
+        while not shown.endswith(b"[y/N] "):
+            shown += os.read(leader, 1024)
+        os.write(leader, b"\x04")
+        assert process.wait(60) == 1
+    os.close(leader)
+    assert kubectl.calls() == []
+
+
+def test_psql_runs_with_a_private_passfile_that_is_gone_afterwards(kubectl: FakeKubectl) -> None:
+    psql = kubectl.folder / "psql"
+    psql.write_text(
+        '#!/bin/sh\necho "$PGHOST $PGDATABASE $PGOPTIONS$PGSERVICE $*"\n'
+        'stat -c %a "$PGPASSFILE"\ncat "$PGPASSFILE"\nexit 3\n'
+    )
+    psql.chmod(0o755)
+    values = {
+        "host": "127.0.0.1",
+        "port": "5432",
+        "dbname": "d",
+        "user": "u",
+        "password": "geheim",
+        "uri": "postgresql://u:geheim@127.0.0.1/d",
+    }
+    data = {name: base64.b64encode(value.encode()).decode() for name, value in values.items()}
+    kubectl.answer("get previewdatabases.capydb.dev", a_preview())
+    kubectl.answer("get secret pr-42-connection", {"data": data})
+    ended = kubectl.run(
+        "preview", "psql", "pr-42", "--", "-c", "select 1", PGSERVICE="other", TMPDIR=str(kubectl.folder)
+    )
+    assert (ended.code, ended.out) == (3, "127.0.0.1 d  -c select 1\n600\n*:*:*:*:geheim\n")
+    assert list(kubectl.folder.glob("pgimport-*")) == []
+
+
+def test_a_reader_that_goes_away_is_no_error(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get", {"items": [an_import("completed", "Completed", name=f"i{n}") for n in range(3000)]})
+    with running(kubectl.start("import", "list")) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
+def test_a_schedule_is_run_now_with_its_own_spec(kubectl: FakeKubectl) -> None:
+    template = an_import()["spec"]
+    kubectl.answer("get postgresimportschedules.capydb.dev nightly", {"spec": {"importTemplate": template}})
+    kubectl.answer("create", an_import())
+    ended = kubectl.run("schedule", "run", "nightly", "--name", "now")
+    assert (ended.code, ended.out) == (0, "now\n"), ended.err
+    assert json.loads(kubectl.calls()[-1][1])["spec"] == template
+
+
+def test_an_extension_waits_for_the_renewal_and_not_for_the_old_state(kubectl: FakeKubectl) -> None:
+    body = a_preview()
+    renewed = a_preview(spec={"renewedAt": a_time(60)}, renewedAt=a_time(60))
+    old = a_preview("expired", "Expired", spec={"renewedAt": a_time(60)}, generation=2, observedGeneration=1)
+    kubectl.answer("get -- pr-42", body)
+    kubectl.answer("patch", body)
+    kubectl.answer("--watch pr-42", events(old, renewed), hangs=True)
+    ended = kubectl.run("preview", "extend", "pr-42", "--ttl", "48h", "--wait")
+    assert (ended.code, ended.out.split("\n")[1]) == (0, "preview pr-42 is ready"), ended.err
+    patches = [arguments for arguments, _ in kubectl.calls() if "patch" in arguments]
+    assert json.loads(patches[0][patches[0].index("--patch") + 1])["spec"]["ttl"] == "48h"
+
+
+def test_a_doctor_without_a_cluster_says_so(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get --raw /version", error="The connection to the server localhost:8080 was refused\n")
+    ended = kubectl.run("doctor")
+    assert ended.code == 1
+    assert ended.out.startswith("fail\tcluster\tkubectl cannot use it: The connection")
+
+
+def test_a_plugin_of_kubectl_names_itself_so(kubectl: FakeKubectl) -> None:
+    program = kubectl.folder / "kubectl-pgimport"
+    program.write_text(f"#!{sys.executable}\nimport sys\nfrom pgimport.cli.main import main\nsys.exit(main())\n")
+    program.chmod(0o755)
+    kubectl.answer("get previewdatabases.capydb.dev", a_preview(spec={"golden": True}))
+    ended = subprocess.run(
+        [program, "preview", "psql", "pr-42"], env=kubectl.environment(), capture_output=True, text=True, check=False
+    )
+    assert "run `kubectl pgimport preview clone NEW --from pr-42`" in ended.stderr

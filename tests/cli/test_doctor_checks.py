@@ -1,0 +1,96 @@
+"""What `pgimport doctor` says about an installation."""
+
+import pytest
+from tests.cli.kubernetes_objects import NOW, Json, a_body, a_condition, a_time, an_import
+
+from pgimport.cli.cluster_commands.blocks import Sign
+from pgimport.cli.cluster_commands.doctor_checks import (
+    check_deployments,
+    check_objects,
+    check_projects,
+    check_resources,
+    check_rights,
+    is_allowed,
+)
+
+
+def a_deployment(component: str = "operator", version: str = "1.0", available: int = 1) -> Json:
+    labels = {"app.kubernetes.io/component": component, "app.kubernetes.io/version": version}
+    body = a_body("Deployment", f"pgimport-{component}", {}, {"availableReplicas": available})
+    body["metadata"]["labels"] = labels
+    return body
+
+
+def test_missing_resources_are_named() -> None:
+    names = ["postgresimports.capydb.dev", "projects.capydb.dev", "previewdatabases.capydb.dev"]
+    assert check_resources(names)[0] is Sign.FAIL
+    assert "postgresimportschedules" in check_resources(names)[2]
+    assert check_resources([*names, "postgresimportschedules.capydb.dev"])[0] is Sign.PASS
+
+
+EVERYTHING = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+VIEW = [{"verbs": ["get", "list", "watch"], "apiGroups": ["capydb.dev", ""], "resources": ["*"]}]
+
+
+def test_an_admin_has_all_rights() -> None:
+    [row] = check_rights(EVERYTHING, "shop", complete=True)
+    assert row[0] is Sign.PASS
+
+
+def test_a_viewer_reads_what_the_missing_rights_are_for() -> None:
+    rows = check_rights(VIEW, "shop", complete=False)
+    assert {sign for sign, _, _ in rows} == {Sign.WARN}
+    assert any("create/patch/delete postgresimports" in text and "create and change" in text for _, _, text in rows)
+    assert all("may be incomplete" in text for _, _, text in rows)
+    assert not any("import logs" in text for _, _, text in rows)
+
+
+@pytest.mark.parametrize(
+    ("rule", "allowed"),
+    [
+        ({"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"]}, True),
+        ({"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["one"]}, False),
+        ({"verbs": ["list"], "apiGroups": [""], "resources": ["secrets"]}, False),
+        ({"verbs": ["get"], "apiGroups": ["apps"], "resources": ["secrets"]}, False),
+        ({"verbs": ["get"], "nonResourceURLs": ["/version"]}, False),
+    ],
+    ids=["allowed", "one Secret only", "another verb", "another group", "no resource"],
+)
+def test_a_rule_is_read_as_the_api_server_reads_it(rule: Json, allowed: bool) -> None:
+    assert is_allowed([rule], "", "secrets", "get") is allowed
+
+
+@pytest.mark.parametrize(
+    ("deployments", "signs"),
+    [
+        ([], [Sign.FAIL]),
+        ([a_deployment(available=0)], [Sign.FAIL]),
+        ([a_deployment(version="0.9")], [Sign.WARN]),
+        ([a_deployment(), a_deployment("api")], [Sign.PASS, Sign.PASS]),
+    ],
+    ids=["not installed", "down", "another version", "operator and API"],
+)
+def test_the_operator_runs_in_the_version_of_the_program(deployments: list[Json], signs: list[Sign]) -> None:
+    assert [sign for sign, _, _ in check_deployments(deployments, "1.0")] == signs
+
+
+def test_each_project_shows_its_server_and_what_the_admin_should_change() -> None:
+    spec = {"server": {"host": "db", "port": 5432}}
+    good = a_body("Project", "shop", spec, {"ready": True, "targetVersion": "18.1", "warnings": ["PUBLIC may connect"]})
+    bad = a_body("Project", "zoo", spec, {"ready": False, "conditions": [a_condition("ServerUnreachable")]})
+    assert check_projects([good, bad]) == [
+        (Sign.PASS, "project shop", "PostgreSQL 18.1 at db:5432"),
+        (Sign.WARN, "project shop", "PUBLIC may connect"),
+        (Sign.FAIL, "project zoo", "db:5432: ServerUnreachable"),
+    ]
+
+
+def test_objects_show_whether_the_operator_works() -> None:
+    unseen, deleting = an_import(), an_import("running", "Running", name="old")
+    deleting["metadata"]["deletionTimestamp"] = a_time(-3600)
+    ended = an_import("failed", "DumpFailed", name="ended")
+    rows = check_objects([unseen, deleting, ended], "imports", NOW)
+    assert [sign for sign, _, _ in rows] == [Sign.FAIL, Sign.WARN, Sign.WARN]
+    assert ["debian" in rows[0][2], "old" in rows[1][2], "ended" in rows[2][2]] == [True] * 3
+    assert check_objects([an_import("running", "Running")], "imports", NOW)[0][0] is Sign.PASS
+    assert check_objects([], "imports", NOW) == []
