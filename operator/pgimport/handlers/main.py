@@ -76,7 +76,7 @@ def run(
     scope = WatchScope(settings.watch_namespaces)
     targets = EventTargets(queue=queue, versions=versions, pod_history=context.pod_history, scope=scope)
     register(registry, targets)
-    context.metrics.add_state(cache, lambda: versions.stalled)
+    context.metrics.add_state(cache, scope, lambda: versions.stalled)
 
     def work() -> None:
         if _wait_until_listed(cache, versions, stop):

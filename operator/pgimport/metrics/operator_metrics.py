@@ -14,6 +14,7 @@ from pgimport.metrics.state_gauges import Memory, Snapshot, build_gauges
 from pgimport.metrics.transition_metrics import TransitionMetrics
 from pgimport.model.names import IMPORTS, PREVIEWS
 from pgimport.model.resources import ImportObject, ImportOwner, PreviewObject
+from pgimport.model.watch_scope import WatchScope
 
 
 class OperatorMetrics:
@@ -25,19 +26,26 @@ class OperatorMetrics:
         self.transitions = TransitionMetrics(self.registry)
         add_build_info(self.registry, "operator")
 
-    def add_state(self, cache: ResourceCache, find_stall: Callable[[], str | None]) -> None:
+    def add_state(self, cache: ResourceCache, scope: WatchScope, find_stall: Callable[[], str | None]) -> None:
         """Adds the gauges that are computed at the time of a scrape.
 
-        `find_stall` tells why the operator misses changes, or returns None.
+        `scope`: the Projects that this operator serves. `find_stall` tells why the operator misses changes, or returns
+        None.
         """
-        self.registry.register(_StateCollector(cache, self, find_stall))
+        self.registry.register(_StateCollector(self, cache, scope, find_stall))
 
 
 class _StateCollector(Collector):
     """Computes gauges from the cache. Until the cache has all objects, there are no numbers of objects."""
 
-    def __init__(self, cache: ResourceCache, metrics: OperatorMetrics, find_stall: Callable[[], str | None]) -> None:
-        self._cache, self._metrics, self._find_stall = cache, metrics, find_stall
+    def __init__(
+        self,
+        metrics: OperatorMetrics,
+        cache: ResourceCache,
+        scope: WatchScope,
+        find_stall: Callable[[], str | None],
+    ) -> None:
+        self._metrics, self._cache, self._scope, self._find_stall = metrics, cache, scope, find_stall
         transitions = metrics.transitions
         self._memory = Memory(
             started_at=datetime.now(UTC),
@@ -59,7 +67,7 @@ class _StateCollector(Collector):
             ages.add_metric([kind], age)
         yield ages
         if self._cache.listed:
-            snapshot = _take_snapshot(self._cache)
+            snapshot = _take_snapshot(self._cache, self._scope)
             self._forget_deleted(snapshot)
             yield from build_gauges(snapshot, self._memory, datetime.now(UTC))
 
@@ -68,11 +76,12 @@ class _StateCollector(Collector):
         self._metrics.transitions.forget_others(active, {item.meta.name for item in snapshot.projects})
 
 
-def _take_snapshot(cache: ResourceCache) -> Snapshot:
+def _take_snapshot(cache: ResourceCache, scope: WatchScope) -> Snapshot:
+    projects = [item for item in cache.list_projects() if item.spec and scope.includes_namespace(item.spec.namespace)]
     active = cache.list_by_namespace(IMPORTS, ImportObject)
     ended = cache.list_by_namespace(IMPORTS, ImportOwner)
     return Snapshot(
-        projects=cache.list_projects(),
+        projects=projects,
         previews=cache.list_by_namespace(PREVIEWS, PreviewObject),
         active=active,
         ended=ended,
