@@ -70,6 +70,12 @@ EVERYTHING: Manifest = {
     "worker": {"images": {"17": "mirror.test:5000/worker:17"}},
     "operator": {"logLevel": "debug", **PLACEMENT},
     "rbac": {"projectNamespaces": ["acme-databases"]},
+    "metrics": {
+        "podMonitor": {"enabled": True},
+        "prometheusRule": {"enabled": True},
+        "dashboard": {"enabled": True},
+        "networkPolicy": {"create": True, "from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]},
+    },
     "networkPolicy": {"create": False, "deniedCIDRs": ["10.20.0.0/16", "2001:db8::/32"]},
     "serviceAccount": {"create": False, "name": "mine"},
     "crds": {"install": False},
@@ -227,7 +233,7 @@ def test_one_operator_at_a_time(render: Render) -> None:
     assert container["args"] == ["operator"]
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}
-    assert container["ports"] == [{"name": "http", "containerPort": 8080}]
+    assert [port["containerPort"] for port in container["ports"]] == [8080, 8081]
 
 
 def test_environment_of_the_operator(render: Render) -> None:
@@ -583,6 +589,8 @@ BAD = [
         {"networkPolicy": {"deniedCIDRs": ["0.0.0.0/0"]}}, r"/networkPolicy/deniedCIDRs/0.*pattern", id="all networks"
     ),
     pytest.param({"rbac": {"projectNamespaces": ["*"]}}, r"/rbac/projectNamespaces/0.*pattern", id="all namespaces"),
+    pytest.param({"metrics": {"podMonitor": {"interval": "2m"}}}, r"interval.*pattern", id="rare scrapes"),
+    pytest.param({"metrics": {"prometheusRule": {"goldenDataDays": 0}}}, r"goldenDataDays.*minimum", id="no day"),
     pytest.param({"crds": {"install": "yes"}}, r"/crds/install.*want boolean", id="a word for a boolean"),
     pytest.param(
         {"embeddedServer": {"storage": {"size": "big"}}}, r"/embeddedServer/storage/size.*pattern", id="a size"
@@ -625,7 +633,7 @@ def leaves(values: Manifest, place: str) -> Iterator[str]:
     for name, value in values.items():
         path = f"{place}{name}"
         if isinstance(value, dict) and value and path not in ("worker.images", "operator.resources"):
-            if path in ("embeddedServer.resources", "api.resources"):
+            if path in ("embeddedServer.resources", "api.resources", "metrics.dashboard.labels"):
                 yield path
             else:
                 yield from leaves(value, f"{path}.")

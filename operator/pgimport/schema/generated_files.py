@@ -1,9 +1,10 @@
-"""Builds the text of every file that is generated from the models: the CRDs and the reference pages of the docs."""
+"""Builds the text of every generated file: the CRDs, the reference pages of the docs, and the dashboard."""
 
 import yaml
 
 from pgimport.schema.checks_page import build_checks_page
 from pgimport.schema.crd import KINDS, Kind, build_crd
+from pgimport.schema.dashboard import build_dashboard
 from pgimport.schema.fields_page import build_page
 from pgimport.schema.reasons_page import build_reasons_page
 
@@ -13,11 +14,13 @@ CRD_FOLDERS = ("crds", "charts/pgimport/files/crds")
 FIELDS_PAGE = "docs/reference/fields.md"
 CHECKS_PAGE = "docs/reference/checks.md"
 REASONS_PAGE = "docs/reference/reasons.md"
+DASHBOARD = "charts/pgimport/files/dashboard.json"
 GENERATED_FILES = (
     *(f"{folder}/{kind.name}.yaml" for folder in CRD_FOLDERS for kind in KINDS),
     FIELDS_PAGE,
     CHECKS_PAGE,
     REASONS_PAGE,
+    DASHBOARD,
 )
 # libyaml's emitter writes the same text in a tenth of the time.
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -37,4 +40,5 @@ def build_files() -> dict[str, str]:
         FIELDS_PAGE: MARKDOWN_HEADER + build_page(),
         CHECKS_PAGE: MARKDOWN_HEADER + build_checks_page(),
         REASONS_PAGE: MARKDOWN_HEADER + build_reasons_page(),
+        DASHBOARD: build_dashboard(),
     }
