@@ -1,0 +1,5 @@
+"""Fixtures of other packages."""
+
+from tests.charts.conftest import helm
+
+__all__ = ["helm"]
