@@ -104,6 +104,7 @@ class ApiSettings(BaseModel):
     trusted_proxies: str = Field(
         default="", description="Addresses of proxies whose X-Forwarded-For is trusted, separated by commas."
     )
+    page: bool = Field(default=True, description="Serves the web page.")
     log_level: str = "info"
 
 

@@ -44,6 +44,14 @@ EVERYTHING: Manifest = {
         "enabled": True,
         "replicas": 2,
         "trustedProxies": ["10.0.0.1"],
+        "page": {"enabled": False},
+        "ingress": {
+            "enabled": True,
+            "className": "nginx",
+            "annotations": {"example.test/size": "0"},
+            "host": "pgimport.test",
+            "tlsSecret": "certificate",
+        },
         "clerk": {
             "jwksURL": "https://clerk.test/jwks",
             "issuer": "https://clerk.test",
@@ -311,6 +319,36 @@ def test_the_apis_strategy_is_named_as_a_whole(render: Render) -> None:
     """Kubernetes refuses an upgrade to the strategy Recreate that keeps the parameters of RollingUpdate."""
     spec = find(render({"api": {"enabled": True}, "uploads": UPLOADS}), "Deployment", "pgimport-api")["spec"]
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_an_ingress_leads_to_the_api(render: Render) -> None:
+    spec = find(render(EVERYTHING), "Ingress", "pgimport-api")["spec"]
+    (rule,) = spec["rules"]
+    (path,) = rule["http"]["paths"]
+    assert (spec["ingressClassName"], rule["host"], path["path"]) == ("nginx", "pgimport.test", "/")
+    assert path["backend"] == {"service": {"name": "pgimport-api", "port": {"name": "http"}}}
+    assert spec["tls"] == [{"secretName": "certificate", "hosts": ["pgimport.test"]}]
+
+
+def test_a_gateway_leads_to_the_api(render: Render) -> None:
+    gateways = [{"name": "public", "namespace": "gateways"}]
+    route = {"enabled": True, "parentRefs": gateways, "hostnames": ["pgimport.test"]}
+    spec = find(render({"api": {"enabled": True, "httpRoute": route}}), "HTTPRoute", "pgimport-api")["spec"]
+    assert (spec["parentRefs"], spec["hostnames"]) == (gateways, ["pgimport.test"])
+    assert spec["rules"] == [{"backendRefs": [{"name": "pgimport-api", "port": 80}]}]
+
+
+def test_routes_are_created_only_if_they_are_asked_for(helm: Helm, render: Render) -> None:
+    kinds = {document["kind"] for document in render({"api": {"enabled": True}})}
+    assert not kinds & {"Ingress", "HTTPRoute"}
+    message = helm("template", "x", str(CHART), values={"api": {"enabled": True, "ingress": {"enabled": True}}}).stderr
+    assert "api.ingress.host is missing" in message
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_page_can_be_left_out(render: Render, enabled: bool) -> None:
+    documents = render({"api": {"enabled": True, "page": {"enabled": enabled}}})
+    assert environment(documents, "Deployment", "pgimport-api")["PGIMPORT_PAGE"] == str(enabled).lower()
 
 
 def test_the_apis_service(render: Render) -> None:

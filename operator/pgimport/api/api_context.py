@@ -22,6 +22,7 @@ MAX_PREFLIGHTS, MAX_PREFLIGHTS_EACH = 32, 8
 MAX_REPORTS, MAX_REPORTS_EACH = 4, 2  # a report has up to 10 MB
 MAX_UPLOADS, MAX_UPLOADS_EACH = 16, 6  # into the embedded store
 MAX_LOOKUPS, MAX_LOOKUPS_EACH = 32, 8  # of host names
+MAX_PAGE_STREAMS, MAX_PAGE_STREAMS_EACH = 1000, 200  # open pages that show changes at once
 LOOKUP_SECONDS = 5.0
 MAX_DRY_RUNS = 16  # of one Project, started through any replica, that have not ended
 
@@ -80,12 +81,16 @@ class ApiContext:
     now: Callable[[], datetime] = _now
     preflight_seconds: float = 30.0
     max_dry_runs: int = MAX_DRY_RUNS
+    shows_page: bool = True
     trusts_proxies: bool = False  # X-Forwarded-For of some proxies is the client's address
     warned_of_proxy: threading.Event = field(default_factory=threading.Event)
     preflight_limit: RequestLimit = field(
         default_factory=lambda: RequestLimit("preflights", MAX_PREFLIGHTS, MAX_PREFLIGHTS_EACH)
     )
     report_limit: RequestLimit = field(default_factory=lambda: RequestLimit("reports", MAX_REPORTS, MAX_REPORTS_EACH))
+    page_stream_limit: RequestLimit = field(
+        default_factory=lambda: RequestLimit("open pages", MAX_PAGE_STREAMS, MAX_PAGE_STREAMS_EACH)
+    )
     upload_limit: RequestLimit = field(default_factory=lambda: RequestLimit("uploads", MAX_UPLOADS, MAX_UPLOADS_EACH))
     object_limits: ObjectLimits
 

@@ -14,6 +14,7 @@ from pgimport.api import import_routes, job_routes, preview_routes, upload_route
 from pgimport.api.api_context import ApiContext
 from pgimport.api.error_responses import RETRY_SECONDS, ApiError, add_error_handlers, build_error_response
 from pgimport.api.middleware import RequestMiddleware
+from pgimport.api.page.paths import PREFIX
 from pgimport.api.request_shares import RequestShares
 from pgimport.metrics.build_info import add_build_info
 from pgimport.metrics.exposition import CONTENT_TYPE, Exposition
@@ -45,6 +46,12 @@ def build_app(context: ApiContext | None = None, lifespan: Lifespan[FastAPI] | N
     for module in (import_routes, job_routes, preview_routes, upload_routes):
         app.include_router(module.router, prefix="/v1")
     _add_public_routes(app, Exposition(registry))
+    if context is not None and context.shows_page:
+        from pgimport.api.page.page import build_page  # its libraries are imported only if they are needed
+
+        page = build_page(context)
+        page.state.shares, page.state.authentication_threads = app.state.shares, app.state.authentication_threads
+        app.mount(PREFIX, page)
     app.add_middleware(RequestMiddleware, registry=registry)
     return app
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -36,10 +37,17 @@ class AuthenticatedRoute(APIRoute):
 
 async def _authenticate(request: Request) -> CallerAccess:
     """Returns what the caller may access. Raises ApiError 401, 429, and 503 while Kubernetes does not answer."""
-    context, (bearer, key) = context_of(request), (await _bearer(request), await _header(request))
-    credentials, now = bearer.credentials if bearer else key, context.now()
+    bearer, key = await _bearer(request), await _header(request)
+    credentials = bearer.credentials if bearer else key
     if not credentials:
         raise ApiError(401, "credentials are missing; send the header Authorization: Bearer or X-API-Key")
+    return await authenticate(request, credentials)
+
+
+async def authenticate(request: Request, credentials: str) -> CallerAccess:
+    """Returns what the owner of the credentials may access. Raises the same errors."""
+    context = context_of(request)
+    now = context.now()
     try:
         # In threads of their own: credentials that must be looked up hold no thread of a request.
         threads = request.app.state.authentication_threads
@@ -86,10 +94,17 @@ async def _take_thread(
 ) -> AsyncIterator[CallerAccess]:
     """Yields what the caller may access, when its organization has a thread for the route's function."""
     access: CallerAccess = request.state.access
+    async with hold_thread(request, access):
+        yield access
+
+
+@asynccontextmanager
+async def hold_thread(request: Request, access: CallerAccess) -> AsyncIterator[None]:
+    """Holds one of the threads of the caller's organization. Raises ApiError 429 and 503."""
     shares: RequestShares = request.app.state.shares
     await shares.take(access.caller.organization)
     try:
-        yield access
+        yield
     finally:
         shares.give_back(access.caller.organization)
 

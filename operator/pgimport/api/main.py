@@ -30,7 +30,7 @@ from pgimport.log import start_logging
 from pgimport.model.api_caller import Caller
 from pgimport.model.api_keys import API_KEY_PREFIX, API_KEYS_SECRET
 from pgimport.model.errors import KubernetesNotConfigured
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.settings import ApiSettings, SettingsError, open_uploads, read_api_settings
 from pgimport.store.embedded_store import LocalStore
 
@@ -77,7 +77,7 @@ def serve(context: ApiContext, settings: ApiSettings) -> None:
 
 def build_context(cluster: KubernetesClient, settings: ApiSettings, secret: bytes) -> ApiContext:
     """Builds the context of a production process. Raises SettingsError."""
-    cache = JsonCache(cluster, (PROJECTS, PREVIEWS, IMPORTS))
+    cache = JsonCache(cluster, (PROJECTS, PREVIEWS, IMPORTS, SCHEDULES), optional=(SCHEDULES,))
     return ApiContext(
         cluster=cluster,
         cache=cache,
@@ -86,6 +86,7 @@ def build_context(cluster: KubernetesClient, settings: ApiSettings, secret: byte
         throttle=FailureThrottle(),
         secret=secret,
         store=open_uploads(settings, os.environ),
+        shows_page=settings.page,
         trusts_proxies=bool(settings.trusted_proxies),
     )
 

@@ -129,7 +129,8 @@ def _translate_request(scope: Scope) -> Scope:
 
 def _route_of(scope: MutableMapping[str, Any]) -> str:
     """Returns the path pattern of the route. A path with ids would give each object a metric of its own."""
-    return getattr(scope.get("route"), "path", "-")
+    path: str = getattr(scope.get("route"), "path", "-")
+    return path if path == "-" else scope.get("root_path", "") + path
 
 
 def _check_headers(scope: Scope, headers: dict[str, str]) -> ApiError | None:

@@ -125,7 +125,7 @@ class ConnectionsAnswer(ResponseModel):
     connections: Connections
 
 
-def _find_expiry(preview: PreviewObject, spec: PreviewSpec) -> datetime | None:
+def find_expiry(preview: PreviewObject, spec: PreviewSpec) -> datetime | None:
     """Returns the time of expiry: from the status if the operator has observed this spec, otherwise from the spec."""
     status = preview.status
     if spec.golden:
@@ -152,5 +152,5 @@ def build_preview_body(project: ProjectObject, preview: PreviewObject) -> Previe
         ttl_hours=None if spec.golden else -(-spec.ttl // timedelta(hours=1)),  # rounded up
         data_as_of=preview.status.data_as_of,
         created_at=preview.meta.created_at,
-        expires_at=_find_expiry(preview, spec),
+        expires_at=find_expiry(preview, spec),
     )

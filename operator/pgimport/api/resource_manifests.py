@@ -15,6 +15,7 @@ from pgimport.model.names import (
     SECRET_KEY_URL,
     source_secret_name,
 )
+from pgimport.model.preview_spec import PreviewMode
 from pgimport.model.scalar_types import format_duration, format_time
 
 Json = dict[str, Any]
@@ -83,6 +84,24 @@ def build_preview(name: ObjectName, request: PreviewRequest, origin: RequestOrig
         "kind": "PreviewDatabase",
         "metadata": _build_metadata(name, origin, {}),
         "spec": spec,
+    }
+
+
+def build_copy(name: ObjectName, request: PreviewRequest, golden: str, origin: RequestOrigin) -> Json:
+    """Builds a PreviewDatabase that copies the golden preview of this name."""
+    manifest = build_preview(name, request, origin)
+    manifest["spec"] |= {"mode": PreviewMode.CLONE.value, "from": {"previewDatabase": golden}}
+    return manifest
+
+
+def build_retry(name: ObjectName, spec: Json, origin: RequestOrigin) -> Json:
+    """Builds a PostgresImport with the spec of an earlier one, which was cancelled or failed."""
+    kept = {field: value for field, value in spec.items() if field not in ("cancel", "suspend")}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "PostgresImport",
+        "metadata": _build_metadata(name, origin, {}),
+        "spec": kept,
     }
 
 

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class WatchCache(Generic[ContentT]):
         self._cluster, self._clock, self._optional = cluster, clock, frozenset(optional)
         self._kinds: dict[str, _CachedKind[ContentT]] = {kind: _CachedKind() for kind in kinds}
         self._changed = threading.Condition()
+        self._change_counts: Counter[str] = Counter()  # by namespace
         self._stopping = threading.Event()
         self._last_response_at = -1e9
         self._on_change: Callable[[str, Json], None]
@@ -138,6 +140,11 @@ class WatchCache(Generic[ContentT]):
                 for namespace, part in self._kinds[kind].objects.items()
             }
 
+    def count_changes(self, namespaces: Iterable[str]) -> int:
+        """Counts the changes and removals in these namespaces. A higher number says that something has changed."""
+        with self._changed:
+            return sum(self._change_counts[namespace] for namespace in namespaces)
+
     def measure_watch_ages(self) -> dict[str, float]:
         """Returns for each kind the seconds since the API server last sent something about it.
 
@@ -175,6 +182,7 @@ class WatchCache(Generic[ContentT]):
             known = self._kinds[kind].objects.setdefault(namespace, {}).get(name)
             if known is None or known.version <= version:
                 self._kinds[kind].objects[namespace][name] = _CachedObject(version, content)
+                self._change_counts[namespace] += 1
             self._changed.notify_all()
         return known
 

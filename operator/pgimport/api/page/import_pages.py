@@ -1,0 +1,158 @@
+"""Routes of the pages of imports."""
+
+import secrets
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from pgimport.api.api_context import ApiContext, CurrentContext
+from pgimport.api.authorization import CallerAccess, namespace_of
+from pgimport.api.error_responses import ApiError
+from pgimport.api.import_models import ImportRequest
+from pgimport.api.import_routes import create_import, create_upload, preflight_import
+from pgimport.api.job_routes import cancel_job
+from pgimport.api.object_names import ObjectNamer
+from pgimport.api.page.import_views import build_import_row, build_import_view, find_free_targets, plot_durations
+from pgimport.api.page.page_access import Form, PageAccess, parse_form
+from pgimport.api.page.paths import PREFIX
+from pgimport.api.page.project_objects import MAX_ROWS, list_imports, list_previews, list_projects
+from pgimport.api.page.rendering import redirect, render
+from pgimport.api.preflight_models import PreflightRequest
+from pgimport.api.request_origin import RequestOrigin
+from pgimport.api.resource_manifests import build_retry
+from pgimport.api.resource_writer import create_object
+from pgimport.model.api_caller import ApiScope
+from pgimport.model.names import IMPORTS
+from pgimport.model.status import ImportState
+from pgimport.store.upload_store import UploadStore
+
+router = APIRouter()
+PAGE_ROWS = 100
+
+
+@router.get("/imports")
+def show_imports(access: PageAccess, project: str = "", state: str = "", limit: int = PAGE_ROWS) -> Response:
+    access.require_scope(ApiScope.JOBS_READ)
+    limit = min(max(limit, 1), MAX_ROWS)
+    imports, more = list_imports(access, project, state, limit)
+    values = {
+        "title": "Imports",
+        "tab": "imports",
+        "rows": [build_import_row(owner, item) for owner, item in imports],
+        "more": min(limit * 2, MAX_ROWS) if more and limit < MAX_ROWS else None,
+        "cut": more and limit == MAX_ROWS,
+        "projects": [owner.meta.name for owner in list_projects(access)],
+        "states": [state.value for state in ImportState],
+        "project": project,
+        "state": state,
+        "limit": limit,
+        "plot": plot_durations([item for _, item in imports]),
+    }
+    return render("imports.html", values)
+
+
+@router.get("/imports/new")
+def show_new_import(access: PageAccess, context: CurrentContext, project: str = "") -> Response:
+    return _render_form(access, context, {"project": project})
+
+
+@router.post("/imports/new")
+def start_import(request: Request, form: Form, access: PageAccess, context: CurrentContext) -> Response:
+    try:
+        body = _read_request(form)
+        job = create_import(form.get("project", ""), body, request, access, context).job
+    except ApiError as error:
+        return _render_form(access, context, form, error=error)
+    return redirect(f"{PREFIX}/imports/{job.id}")
+
+
+@router.post("/imports/new/preflight")
+def check_source(request: Request, form: Form, access: PageAccess, context: CurrentContext) -> Response:
+    try:
+        body = parse_form(PreflightRequest, {"source_url": form.get("source_url", "")})
+        report = preflight_import(form.get("project", ""), body, request, access, context).preflight
+    except ApiError as error:
+        return _render_form(access, context, form, error=error)
+    return _render_form(access, context, form, report=report)
+
+
+@router.post("/imports/new/upload")
+def begin_upload(request: Request, form: Form, access: PageAccess, context: CurrentContext) -> Response:
+    """Answers the page's script as JSON: where it sends the file, and the key to import it by."""
+    return _json(create_upload(form.get("project", ""), request, access, context).upload.model_dump_json())
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/imports/{job_id}")
+def show_import(job_id: str, access: PageAccess) -> Response:
+    access.require_scope(ApiScope.JOBS_READ)
+    view = build_import_view(*access.find_import(job_id))
+    return render("import.html", {"title": view.row.name, "tab": "imports", "view": view})
+
+
+@router.post("/imports/{job_id}/cancel")
+def cancel_import(job_id: str, access: PageAccess, context: CurrentContext) -> Response:
+    cancel_job(job_id, access, context)
+    return redirect(f"{PREFIX}/imports/{job_id}")
+
+
+@router.post("/imports/{job_id}/retry")
+def retry_import(job_id: str, request: Request, access: PageAccess, context: CurrentContext) -> Response:
+    """Creates a new import with the same spec. It reads the same Secret, which belongs to the first import."""
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    project, import_object = access.find_import(job_id)
+    if not build_import_view(project, import_object).can_retry:
+        raise ApiError(409, "only a failed or cancelled import can be retried, and an uploaded file is imported once")
+    namer = ObjectNamer(
+        project=project.meta.name, namespace=namespace_of(project), random_bytes=secrets.token_bytes(16)
+    )
+    origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name)
+    known = access.cache.find(IMPORTS, import_object.meta.namespace, import_object.meta.name)
+    if known is None:
+        raise ApiError(404, "no such job")
+    name = namer.derive("import")
+    create_object(context, IMPORTS, build_retry(name, known["spec"], origin))
+    return redirect(f"{PREFIX}/imports/{name.project}.{name.name}")
+
+
+def _read_request(form: dict[str, str]) -> ImportRequest:
+    """Returns the import that a form asks for. Raises ApiError 400."""
+    values: dict[str, object] = {
+        name: form[name] for name in ("source_url", "upload_key", "preview_database_id") if name in form
+    }
+    return parse_form(ImportRequest, values | {"recreate": "recreate" in form})
+
+
+def _render_form(
+    access: CallerAccess,
+    context: ApiContext,
+    form: dict[str, str],
+    error: ApiError | None = None,
+    report: object = None,
+) -> Response:
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    projects = list_projects(access)
+    chosen = form.get("project") or (projects[0].meta.name if projects else "")
+    previews = [preview for _, preview in list_previews(access, chosen)] if chosen else []
+    values = {
+        "title": "New import",
+        "tab": "imports",
+        "projects": [owner.meta.name for owner in projects],
+        "project": chosen,
+        "targets": find_free_targets(previews),
+        "form": form,
+        "error": error.text if error else "",
+        "report": report,
+        "uploads": context.store is not None,
+    }
+    return render("new_import.html", values, error.status if error else 200, _find_upload_origin(context.store))
+
+
+def _find_upload_origin(store: UploadStore | None) -> str:
+    """Returns the origin to which browsers upload files, or an empty text if it is the page's own."""
+    url = urlsplit(store.sign_put("origin", "")) if store else None
+    return f"{url.scheme}://{url.netloc}" if url and url.netloc else ""

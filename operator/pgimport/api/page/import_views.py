@@ -1,0 +1,163 @@
+"""What the pages of imports show. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
+from pgimport.model.status import (
+    FULLY_IMPORTED,
+    Attempt,
+    Condition,
+    ConditionStatus,
+    ImportPhase,
+    ImportState,
+    Progress,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRow:
+    """One import in a list."""
+
+    id: str  # <project>.<name>
+    name: str
+    project: str
+    state: str
+    phase: str  # empty unless it runs
+    percent: int | None
+    rate: int | None  # bytes per second; None: unknown, or nothing was copied yet
+    eta_seconds: int | None
+    target: str
+    reason: str
+    created_at: datetime
+    loss: int  # objects that the target refused
+
+
+def find_condition(conditions: Iterable[Condition], kind: str) -> Condition | None:
+    """Returns the condition of this type."""
+    return next((condition for condition in conditions if condition.type == kind), None)
+
+
+def build_import_row(project: ProjectObject, import_object: ImportObject) -> ImportRow:
+    """Builds the row of an import."""
+    status, spec = import_object.status, import_object.spec
+    state = status.state or ImportState.PENDING
+    running = status.progress if state is ImportState.RUNNING else None
+    ready = find_condition(status.conditions, "Ready")
+    return ImportRow(
+        id=f"{project.meta.name}.{import_object.meta.name}",
+        name=import_object.meta.name,
+        project=project.meta.name,
+        state=state.value,
+        phase=running.phase.value if running else "",
+        percent=running.percent if running else None,
+        rate=(running.bytes_per_second or None) if running else None,
+        eta_seconds=running.eta_seconds if running else None,
+        target=spec.target.preview_database if spec and spec.target else "",
+        reason=ready.reason if ready and state is not ImportState.COMPLETED else "",
+        created_at=import_object.meta.created_at,
+        loss=status.refused or 0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """One phase of a running import: done, current, or still to come."""
+
+    name: str
+    state: str
+
+
+def list_phases(progress: Progress | None, state: ImportState) -> list[Phase]:
+    """Lists all phases in their order."""
+    order = list(ImportPhase)
+    if state is ImportState.COMPLETED:
+        return [Phase(name=phase.value, state="done") for phase in order]
+    if progress is None:
+        return [Phase(name=phase.value, state="open") for phase in order]
+    current = order.index(progress.phase)
+    states = ("done", "current" if state is ImportState.RUNNING else "stopped", "open")
+    return [
+        Phase(name=phase.value, state=states[0 if number < current else 1 if number == current else 2])
+        for number, phase in enumerate(order)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportView:
+    """One import with all that its page shows."""
+
+    row: ImportRow
+    import_object: ImportObject
+    phases: list[Phase]
+    message: str  # of the condition Ready: why it waits, or what happened
+    attempts: list[Attempt]  # newest first
+    fully_imported: bool | None
+    can_cancel: bool
+    can_retry: bool
+
+
+def build_import_view(project: ProjectObject, import_object: ImportObject) -> ImportView:
+    """Builds the page of an import."""
+    status, spec = import_object.status, import_object.spec
+    state = status.state or ImportState.PENDING
+    ready = find_condition(status.conditions, "Ready")
+    fully = find_condition(status.conditions, FULLY_IMPORTED)
+    ended_badly = state in (ImportState.FAILED, ImportState.CANCELLED)
+    return ImportView(
+        row=build_import_row(project, import_object),
+        import_object=import_object,
+        phases=list_phases(status.progress, state),
+        message=ready.message if ready else "",
+        attempts=list(reversed(status.attempt_history)),
+        fully_imported=None if fully is None else fully.status is ConditionStatus.TRUE,
+        can_cancel=not state.terminal and not (spec is not None and spec.cancel),
+        can_retry=ended_badly and spec is not None and spec.source.upload_key is None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bar of a plot, in units of the drawing."""
+
+    x: float
+    y: float
+    height: float
+    state: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurationPlot:
+    """Durations of the imports that ended last, oldest first."""
+
+    bars: list[Bar]
+    longest_seconds: float
+
+
+PLOT_WIDTH, PLOT_HEIGHT, MAX_BARS = 600.0, 120.0, 60
+
+
+def plot_durations(imports: Sequence[ImportObject]) -> DurationPlot | None:
+    """Plots how long ended imports took, from start to end. `imports` are newest first. None: fewer than two."""
+    ended = [
+        (item.meta.name, status.state.value, (status.completed_at - status.started_at).total_seconds())
+        for item in imports
+        if (status := item.status).state is not None and status.completed_at and status.started_at
+    ][:MAX_BARS][::-1]
+    if len(ended) < 2:
+        return None
+    longest = max(max(seconds for _, _, seconds in ended), 1.0)
+    step = PLOT_WIDTH / len(ended)
+    bars = []
+    for number, (name, state, seconds) in enumerate(ended):
+        height = max(PLOT_HEIGHT * seconds / longest, 1.0)
+        label = f"{name}: {state} after {seconds:.0f} s"
+        bars.append(Bar(x=number * step, y=PLOT_HEIGHT - height, height=height, state=state, label=label))
+    return DurationPlot(bars=bars, longest_seconds=longest)
+
+
+def find_free_targets(previews: Iterable[PreviewObject]) -> list[str]:
+    """Lists the names of the previews that an import can fill, by name."""
+    return sorted(preview.meta.name for preview in previews if not preview.meta.deleting and preview.spec is not None)

@@ -1,0 +1,111 @@
+"""Decides who uses the page: the same credentials, scopes and limits as in the HTTP API.
+
+The credentials are in a cookie, which a browser also sends with requests that another site makes. So each request that
+changes something must come from a page of this origin.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
+
+from pgimport.api.api_context import context_of
+from pgimport.api.authentication import authenticate, hold_thread
+from pgimport.api.authorization import CallerAccess
+from pgimport.api.error_responses import ApiError, describe_errors
+from pgimport.api.page.paths import FORM_TYPE, PREFIX
+from pgimport.api.page.rendering import redirect, render
+from pgimport.api.page.session_cookie import CLERK_COOKIE, COOKIE, unseal
+
+_ModelT = TypeVar("_ModelT", bound=BaseModel)
+_MAX_FIELDS = 50
+
+
+class SignInNeeded(Exception):
+    """The browser has no valid session."""
+
+
+def find_credentials(request: Request) -> str | None:
+    """Returns the API key of our cookie, or the session token of Clerk's."""
+    context = context_of(request)
+    sealed = request.cookies.get(COOKIE)
+    own = unseal(sealed, context.secret, context.now()) if sealed else None
+    return own or request.cookies.get(CLERK_COOKIE)
+
+
+async def check_origin(request: Request) -> None:
+    """Raises ApiError 403 if another site made the request. Each browser since 2023 sends one of the two headers."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    own = site == "same-origin" or (site is None and origin is not None and urlsplit(origin).netloc == _host(request))
+    if not own:
+        raise ApiError(403, "another site sent this request; open the page itself and try again")
+
+
+def _host(request: Request) -> str:
+    return request.headers.get("host", "")
+
+
+async def _read_session(request: Request) -> CallerAccess:
+    """Returns what the user may access. Raises SignInNeeded, and ApiError 429 and 503."""
+    credentials = find_credentials(request)
+    if credentials is None:
+        raise SignInNeeded
+    try:
+        return await authenticate(request, credentials)
+    except ApiError as error:
+        if error.status == 401:
+            raise SignInNeeded from error
+        raise
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Returns the fields of a form without the empty ones. The middleware has limited its size.
+
+    Raises ApiError 400 and 415.
+    """
+    if request.headers.get("content-type", FORM_TYPE).partition(";")[0].strip().lower() != FORM_TYPE:
+        raise ApiError(415, f"the page accepts forms only; send the header Content-Type: {FORM_TYPE}")
+    try:
+        fields = parse_qs((await request.body()).decode(), max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        raise ApiError(400, "the form cannot be read") from None
+    return {name: values[-1].strip() for name, values in fields.items() if values[-1].strip()}
+
+
+def parse_form(model: type[_ModelT], values: dict[str, object]) -> _ModelT:
+    """Returns what a form asks for, by the rules of the HTTP API. Raises ApiError 400."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
+        raise ApiError(400, describe_errors(problems)) from None
+
+
+Session = Annotated[CallerAccess, Depends(_read_session)]
+
+
+async def _take_thread(request: Request, session: Session) -> AsyncIterator[CallerAccess]:
+    """Yields what the user may access, when its organization has a thread for the route's function."""
+    async with hold_thread(request, session):
+        yield session
+
+
+PageAccess = Annotated[CallerAccess, Depends(_take_thread, scope="function")]
+Form = Annotated[dict[str, str], Depends(read_form)]
+
+
+def build_sign_in_redirect() -> Response:
+    """Answers a request without a session."""
+    return redirect(f"{PREFIX}/sign-in")
+
+
+def build_error_page(error: ApiError) -> Response:
+    """Shows what went wrong, in the words of the HTTP API."""
+    response = render("error.html", {"title": "Error", "status": error.status, "text": error.text}, error.status)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response

@@ -1,0 +1,86 @@
+"""What the pages of previews and schedules show. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgimport.api.page.import_views import find_condition
+from pgimport.api.preview_models import find_expiry
+from pgimport.model.resources import PreviewObject, ProjectObject, ScheduleObject
+from pgimport.model.status import PreviewState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewRow:
+    """One preview in a list."""
+
+    id: str
+    name: str
+    project: str
+    state: str
+    golden: bool
+    copied_from: str
+    age_seconds: float | None  # of its data; None: no live source was imported
+    data_as_of: datetime | None
+    expires_at: datetime | None
+    message: str
+    usable: bool  # neither expired nor being deleted
+    connectable: bool
+
+
+def build_preview_row(project: ProjectObject, preview: PreviewObject, now: datetime) -> PreviewRow:
+    """Builds the row of a preview."""
+    spec, status = preview.spec, preview.status
+    state = PreviewState.DELETING if preview.meta.deleting else status.state or PreviewState.PENDING
+    ready = find_condition(status.conditions, "Ready")
+    usable = state not in (PreviewState.DELETING, PreviewState.EXPIRED)
+    return PreviewRow(
+        id=f"{project.meta.name}.{preview.meta.name}",
+        name=preview.meta.name,
+        project=project.meta.name,
+        state=state.value,
+        golden=preview.golden,
+        copied_from=spec.copy_from.preview_database if spec and spec.copy_from else "",
+        age_seconds=(now - status.data_as_of).total_seconds() if status.data_as_of else None,
+        data_as_of=status.data_as_of,
+        expires_at=find_expiry(preview, spec) if spec else None,
+        message=ready.message if ready and state is not PreviewState.READY else "",
+        usable=usable,
+        connectable=state is PreviewState.READY and not preview.golden,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRow:
+    """One schedule in a list."""
+
+    name: str
+    project: str
+    schedule: str
+    time_zone: str
+    suspended: bool
+    target: str
+    active: list[str]
+    last_successful_time: datetime | None
+    next_time: datetime | None
+    message: str
+
+
+def build_schedule_row(project: ProjectObject, schedule: ScheduleObject) -> ScheduleRow | None:
+    """Builds the row of a schedule. Returns None if its spec is not valid."""
+    spec, status = schedule.spec, schedule.status
+    if spec is None:
+        return None
+    ready = find_condition(status.conditions, "Ready")
+    target = spec.import_template.target
+    return ScheduleRow(
+        name=schedule.meta.name,
+        project=project.meta.name,
+        schedule=spec.schedule,
+        time_zone=spec.time_zone,
+        suspended=spec.suspend,
+        target=target.preview_database if target else "",
+        active=status.active,
+        last_successful_time=status.last_successful_time,
+        next_time=status.next_schedule_time,
+        message=ready.message if ready else "",
+    )

@@ -1,0 +1,178 @@
+"""Every view and action of the page, without a browser."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.api.conftest import SOURCE, Api, start_import
+from tests.api.page.browser_client import PageClient
+
+from pgimport.model.names import IMPORTS, PREVIEWS
+
+MARKUP = "<img src=x onerror=alert(1)>\x1b[31m"
+NOW = datetime.now(UTC)
+COPY_OF_GOLD: dict[str, Any] = {"from": "shop.gold"}
+
+
+def a_time(**ago: float) -> str:
+    return (NOW - timedelta(**ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def a_condition(**changes: Any) -> dict[str, Any]:
+    return {"type": "Ready", "status": "False", "lastTransitionTime": a_time(), **changes}
+
+
+@pytest.fixture
+def page(api: Api) -> PageClient:
+    return PageClient(api)
+
+
+def test_a_running_import_shows_its_progress(api: Api, page: PageClient) -> None:
+    job_id = start_import(api)
+    progress = {"phase": "data", "percent": 42, "bytesDone": 1024, "bytesTotal": 4096, "bytesPerSecond": 2048}
+    api.set_status(IMPORTS, job_id.partition(".")[2], state="running", progress={**progress, "etaSeconds": 61})
+    for path in ("/imports", f"/imports/{job_id}"):
+        text = page.get(path).text
+        assert all(part in text for part in ('value="42"', "2.0 KiB/s", "1m 1s", "running")), text
+
+
+def test_no_rate_is_shown_before_the_first_byte(api: Api, page: PageClient) -> None:
+    job_id = start_import(api)
+    name = job_id.partition(".")[2]
+    api.set_status(IMPORTS, name, state="running", progress={"phase": "preflight", "percent": 1, "bytesPerSecond": 0})
+    assert "B/s" not in page.get(f"/imports/{job_id}").text
+
+
+def test_texts_of_sources_are_no_markup(api: Api, page: PageClient) -> None:
+    job_id = start_import(api)
+    attempt = {"number": 1, "pod": "p", "podUID": "u", "error": MARKUP, "hint": MARKUP, "lastStderr": MARKUP}
+    api.set_status(
+        IMPORTS,
+        job_id.partition(".")[2],
+        state="failed",
+        error=MARKUP,
+        attemptHistory=[attempt],
+        conditions=[a_condition(reason="SourceRefused", message=MARKUP)],
+        skippedObjects=[{"object": MARKUP, "why": MARKUP, "group": "refused"}],
+        preflight={"checks": [{"name": "source_reachable", "status": "fail", "detail": MARKUP}]},
+    )
+    text = page.get(f"/imports/{job_id}").text
+    assert "<img" not in text
+    assert "\x1b" not in text
+    assert text.count("&lt;img src=x onerror=alert(1)&gt;\\x1b[31m") == 8
+
+
+def test_imports_can_be_filtered(api: Api, page: PageClient) -> None:
+    shop, mall = start_import(api), start_import(api, "mall")
+    api.set_status(IMPORTS, mall.partition(".")[2], "mall", state="failed")
+    text = page.get("/imports?project=mall&state=failed").text
+    assert mall in text
+    assert shop not in text
+
+
+@pytest.mark.parametrize("key", ["foreign", "of-other-project"])
+def test_other_organizations_and_projects_see_nothing(api: Api, key: str) -> None:
+    job_id = start_import(api)
+    page = PageClient(api, key)
+    assert job_id not in page.get("/imports").text
+    assert page.get(f"/imports/{job_id}").status_code == 404
+    assert page.post(f"/imports/{job_id}/cancel").status_code == 404
+
+
+def test_a_key_that_only_reads_changes_nothing(api: Api) -> None:
+    job_id = start_import(api)
+    page = PageClient(api, "reads")
+    assert page.get(f"/imports/{job_id}").status_code == 200
+    assert page.post(f"/imports/{job_id}/cancel").status_code == 403
+    assert page.post("/previews", project="shop").status_code == 403
+
+
+def test_an_import_is_started_from_a_form(api: Api, page: PageClient) -> None:
+    answer = page.post("/imports/new", project="shop", source_url=SOURCE, recreate="on")
+    assert answer.status_code == 303, answer.text
+    name = answer.headers["location"].rpartition(".")[2]
+    assert api.read(IMPORTS, name)["spec"]["recreate"] is True
+
+
+def test_a_refused_form_keeps_its_fields(page: PageClient) -> None:
+    answer = page.post("/imports/new", project="shop", source_url="mysql://db.example.com/x")
+    assert answer.status_code == 400
+    assert 'role="alert"' in answer.text
+    assert 'value="mysql://db.example.com/x"' in answer.text
+
+
+def test_an_import_is_cancelled_and_started_again(api: Api, page: PageClient) -> None:
+    job_id = start_import(api)
+    name = job_id.partition(".")[2]
+    assert page.post(f"/imports/{job_id}/retry").status_code == 409
+    assert page.post(f"/imports/{job_id}/cancel").status_code == 303
+    assert api.read(IMPORTS, name)["spec"]["cancel"] is True
+    api.set_status(IMPORTS, name, state="cancelled")
+    again = page.post(f"/imports/{job_id}/retry").headers["location"].rpartition(".")[2]
+    old, new = api.read(IMPORTS, name)["spec"], api.read(IMPORTS, again)["spec"]
+    assert "cancel" not in new
+    assert new == {field: value for field, value in old.items() if field != "cancel"}
+
+
+def test_a_preview_is_created_extended_reset_and_deleted(api: Api, page: PageClient) -> None:
+    assert page.post("/previews", project="shop", name="from-page", ttl_hours="5").status_code == 303
+    assert api.read(PREVIEWS, "from-page")["spec"]["ttl"] == "5h"
+    assert "from-page" in page.get("/previews").text
+    assert page.post("/previews/shop.from-page/extend", ttl_hours="9").status_code == 303
+    assert api.read(PREVIEWS, "from-page")["spec"]["ttl"] == "9h"
+    assert page.post("/previews/shop.from-page/reset").status_code == 303
+    assert "resetAt" in api.read(PREVIEWS, "from-page")["spec"]
+    assert page.post("/previews/shop.from-page/delete", name="other").status_code == 400
+    assert page.post("/previews/shop.from-page/delete", name="from-page").status_code == 303
+    assert "from-page" not in page.get("/previews").text
+
+
+@pytest.mark.parametrize("hours", ["0", "169", "x", "1e9"])
+def test_hours_follow_the_rules_of_the_api(page: PageClient, hours: str) -> None:
+    answer = page.post("/previews", project="shop", ttl_hours=hours)
+    assert answer.status_code == 400
+    assert "ttl_hours" in answer.text
+
+
+def test_a_golden_preview_is_copied(api: Api, page: PageClient) -> None:
+    assert page.post("/previews", project="shop", name="gold", golden="on", ttl_hours="24").status_code == 303
+    api.set_status(PREVIEWS, "gold", state="ready", dataAsOf=a_time(hours=3))
+    assert "3h" in page.get("/schedules").text
+    assert page.post("/previews", project="shop", name="copy", **COPY_OF_GOLD).status_code == 303
+    spec = api.read(PREVIEWS, "copy")["spec"]
+    assert (spec["mode"], spec["from"]) == ("clone", {"previewDatabase": "gold"})
+    assert page.post("/previews", project="mall", **COPY_OF_GOLD).status_code == 409
+    assert page.post("/previews/shop.gold/connection").status_code == 409
+
+
+def test_ended_imports_are_plotted(api: Api, page: PageClient) -> None:
+    for seconds in (30, 90):
+        name = start_import(api, "mall").partition(".")[2]
+        times = {"startedAt": a_time(seconds=seconds + 10), "completedAt": a_time(seconds=10)}
+        api.set_status(IMPORTS, name, "mall", state="completed", **times)
+    text = page.get("/imports?project=mall&state=completed").text
+    assert text.count("<rect") == 2
+    assert "1m 30s" in text
+
+
+def test_unknown_pages_are_pages(page: PageClient) -> None:
+    answer = page.get("/nothing")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "no such page" in answer.text
+    assert page.get("/static/../page.py").status_code == 404
+
+
+def test_an_upload_begins_in_the_project(page: PageClient) -> None:
+    body = page.post("/imports/new/upload", project="shop").json()
+    assert body["object_key"].startswith("shop/") or "shop" in body["object_key"]
+    assert page.post("/imports/new/upload", project="den").status_code == 404
+    assert "http://127.0.0.1:9" in page.get("/imports/new").headers["content-security-policy"]
+
+
+def test_open_pages_learn_of_changes(api: Api, page: PageClient) -> None:
+    headers = {"Cookie": page.cookie}
+    with api.client.stream("GET", "/ui/changes", headers=headers, timeout=60) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == "retry: 3000"
+        start_import(api)
+        assert "event: changed" in lines

@@ -1,0 +1,98 @@
+"""Signing in and out, and requests of other sites."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.api.conftest import Api, a_session
+from tests.api.page.browser_client import PageClient
+
+from pgimport.api.page.session_cookie import LIFETIME, seal, unseal
+
+SECRET = secrets.token_bytes(32)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_sealed_session_is_read_until_its_end() -> None:
+    value = seal("capy_live_1", SECRET, NOW)
+    assert "capy" not in value
+    assert unseal(value, SECRET, NOW) == "capy_live_1"
+    assert unseal(value, SECRET, NOW + LIFETIME - timedelta(seconds=1)) == "capy_live_1"
+    assert unseal(value, SECRET, NOW + LIFETIME) is None
+
+
+@pytest.mark.parametrize("value", ["", "x", "é", "AAAA", "A" * 400])
+def test_a_foreign_cookie_is_no_session(value: str) -> None:
+    assert unseal(value, SECRET, NOW) is None
+    assert unseal(seal("key", secrets.token_bytes(32), NOW), SECRET, NOW) is None
+
+
+def test_the_cookie_is_for_this_origin_and_not_for_scripts(api: Api) -> None:
+    answer = PageClient(api, None).post("/sign-in", key=api.keys["all"])
+    attributes = answer.headers["set-cookie"].lower().split("; ")
+    assert {"secure", "httponly", "samesite=strict", "path=/"} <= set(attributes)
+    assert not [attribute for attribute in attributes if attribute.startswith("domain")]
+    assert answer.headers["location"] == "/ui/imports"
+
+
+@pytest.mark.parametrize("key", ["", "capy_live_wrong", "expired"])
+def test_a_wrong_key_is_refused_and_not_shown(api: Api, key: str) -> None:
+    text = api.keys.get(key, key)
+    answer = PageClient(api, None).post("/sign-in", key=text)
+    assert answer.status_code == 401
+    assert "set-cookie" not in answer.headers
+    assert not text or text not in answer.text
+
+
+def test_pages_without_a_session_lead_to_the_sign_in(api: Api) -> None:
+    for path in ("/", "/imports", "/imports/shop.x", "/previews", "/schedules", "/changes"):
+        answer = PageClient(api, None).get(path)
+        assert (answer.status_code, answer.headers["location"]) in ((303, "/ui/sign-in"), (303, "/ui/imports")), path
+
+
+def test_a_session_of_clerk_is_accepted(api: Api) -> None:
+    assert PageClient(api, None).get("/imports", Cookie=f"__session={a_session()}").status_code == 200
+
+
+def test_signing_out_removes_the_cookie(api: Api) -> None:
+    answer = PageClient(api).post("/sign-out")
+    assert "max-age=0" in answer.headers["set-cookie"].lower()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {},
+    ],
+    ids=str,
+)
+def test_a_form_of_another_site_is_refused(api: Api, headers: dict[str, str]) -> None:
+    answer = PageClient(api).post("/imports/new", headers=headers, project="shop")
+    assert answer.status_code == 403
+    assert "another site" in answer.text
+
+
+def test_a_browser_without_fetch_metadata_sends_the_origin(api: Api) -> None:
+    answer = PageClient(api).post("/sign-out", headers={"Origin": api.url})
+    assert answer.status_code == 303
+
+
+def test_nothing_of_another_origin_may_be_loaded(api: Api) -> None:
+    for path in ("/sign-in", "/imports", "/previews", "/schedules", "/imports/new"):
+        answer = PageClient(api).get(path)
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy
+        assert " style=" not in answer.text
+        assert "onclick" not in answer.text
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_page_over_plain_http_says_that_the_session_needs_https(api: Api) -> None:
+    assert "only over HTTPS" not in PageClient(api, None).get("/sign-in").text
+    assert "only over HTTPS" in PageClient(api, None).get("/sign-in", Host="pgimport.example.com").text
