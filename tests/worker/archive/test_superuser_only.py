@@ -58,6 +58,9 @@ def test_only_a_superuser_can_create_it(kind: str, definition: str, reason: str)
         ("CREATE POLICY p ON s.t TO alice, \"B o b\" USING ((x = 'TO carol'::text));", ["alice", "B o b"]),
         ('CREATE POLICY "to" ON s."to" USING (true);', []),
         ("CREATE POLICY p ON s.t USING ((x = '1'::interval year to month));", []),
+        ("CREATE POLICY p ON s.t TO alice, PUBLIC;", []),
+        ("CREATE POLICY p ON s.t TO CURRENT_USER, alice, alice;", ["alice", "alice"]),
+        ('CREATE POLICY p ON s.t TO "public", "current_user";', ["public", "current_user"]),
         ('CREATE POLICY "to x" ON s.t FOR INSERT TO clerk WITH CHECK (true);', ["clerk"]),
     ],
 )

@@ -8,7 +8,7 @@ from tests.worker.conftest import Bench
 from tests.worker.verify.conftest import ContribBench
 
 from pgimport.worker.pipeline.live_source import LiveSource
-from pgimport.worker.verify.definitions import read_source_definitions
+from pgimport.worker.verify.definitions import read_definitions, read_source_definitions
 from pgimport.worker.verify.findings import Findings
 
 EXTENSIONS = "CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE EXTENSION hstore"
@@ -235,6 +235,18 @@ def test_a_definition_that_still_differs_is_listed_or_fails_the_import(
     assert [(item.object, item.group) for item in result.skipped] == [("ENUM public.mood", "refused")]
     assert "is `'sad', 'ok'` at the source and `'glum', 'ok'` in the copy" in result.skipped[0].reason
     assert any("DEFAULT public.t n" in note for note in result.verification.notes)
+
+
+def test_a_policy_that_names_a_role_twice_is_no_difference(postgres16: PostgresServer) -> None:
+    """pg_dump writes each role once."""
+    policies = (
+        "CREATE TABLE t (id int); CREATE POLICY once ON t TO admin, postgres;"
+        " CREATE POLICY twice ON t TO postgres, admin, postgres;"
+    )
+    with postgres16.database("policies") as name, postgres16.connect(name) as connection:
+        connection.execute(policies)
+        once, twice = read_definitions(connection, ("",), ["policy"])
+    assert once.statements[0] == str(twice.statements[0]).replace("twice", "once")
 
 
 def test_five_thousand_objects_are_read_within_a_second(postgres16: PostgresServer) -> None:

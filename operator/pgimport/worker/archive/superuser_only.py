@@ -122,7 +122,10 @@ def _contains(tokens: list[str], *sequence: str) -> bool:
 
 
 def find_policy_roles(definition: str) -> list[str]:
-    """Returns the roles that `CREATE POLICY … TO …` names; empty for PUBLIC, which is the default."""
+    """Returns the roles that `CREATE POLICY … TO …` names; empty for PUBLIC, which is the default.
+
+    PUBLIC beside other roles means everybody. CURRENT_USER is the role that restores, so it always exists.
+    """
     tokens = list(find_top_level_tokens(scan_tokens(definition)))
     begin = next((index for index, token in enumerate(tokens) if token.is_("to")), None)
     if begin is None:
@@ -133,4 +136,6 @@ def find_policy_roles(definition: str) -> list[str]:
             break
         if not token.is_(","):
             roles.append(token)
-    return [] if [role.text for role in roles] == ["public"] else [role.text for role in roles]
+    if any(role.is_("public") for role in roles):
+        return []
+    return [role.text for role in roles if not role.is_("current_role", "current_user", "session_user")]

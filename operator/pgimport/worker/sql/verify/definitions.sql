@@ -103,7 +103,7 @@ WITH own AS (
                 WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
             ' TO ' || (
                 SELECT pg_catalog.string_agg(COALESCE(pg_catalog.quote_ident(o.rolname), 'PUBLIC'), ', ' ORDER BY o.rolname)
-                FROM unnest(p.polroles) AS role (oid)
+                FROM (SELECT DISTINCT u.oid FROM unnest(p.polroles) AS u (oid)) AS role -- CREATE POLICY may repeat one
                 LEFT JOIN pg_catalog.pg_roles AS o ON o.oid = role.oid
             ),
             ' USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')',
