@@ -131,6 +131,14 @@ def test_a_link_between_a_kept_and_a_skipped_object_is_dropped_silently(kind: st
     assert (titles(plan.main_entries), len(plan.skipped)) == (["SCHEMA shop", "TABLE shop.kept"], 1)
 
 
+def test_a_security_label_is_listed_once_with_its_table() -> None:
+    """No server has the source's label provider."""
+    on_table, on_skipped = (entry("SECURITY LABEL", f"TABLE {item.tag}", item) for item in (ORDERS, FOREIGN_TABLE))
+    plan = plan_restore([SHOP, ORDERS, on_table, FOREIGN_TABLE, on_skipped], Exclusions())
+    assert [item.object for item in plan.skipped] == [on_table.title, FOREIGN_TABLE.title]
+    assert on_table not in plan.main_entries
+
+
 @pytest.mark.parametrize("name", ["public", '"public"'])
 def test_the_default_comment_of_public_is_not_restored(name: str) -> None:
     definition = f"COMMENT ON SCHEMA {name} IS 'standard public schema';\n\n\n"

@@ -203,3 +203,16 @@ NOW, LAST, NEVER = RestoreTime.NOW, RestoreTime.LAST, RestoreTime.NEVER
 def test_each_statement_runs_at_its_time(statement: str, when: RestoreTime) -> None:
     target = TargetFacts(roles=frozenset({"alice"}))
     assert judge_statement(statement, parse_subject(statement), target).when is when
+
+
+@pytest.mark.parametrize(
+    ("statement", "title"),
+    [
+        ("SECURITY LABEL FOR masks ON COLUMN app.people.email IS 'MASKED';", "SECURITY LABEL app.COLUMN people.email"),
+        ("SECURITY LABEL ON TABLE people IS NULL;", "SECURITY LABEL public.TABLE people"),
+        ("SECURITY LABEL FOR masks ON ROLE clerk IS 'MASKED';", "SECURITY LABEL ROLE clerk"),
+    ],
+)
+def test_a_security_label_is_listed(statement: str, title: str) -> None:
+    verdict = judge_statement(statement, parse_subject(statement), TargetFacts())
+    assert (verdict.when, verdict.skipped and verdict.skipped.object) == (NEVER, title)

@@ -99,7 +99,7 @@ def judge_statement(definition: str, subject: Subject | None, target: TargetFact
     verb = tokens[0] if tokens else ""
     if verb in ("set", "reset"):
         return _judge_setting(tokens)
-    if verb in _SILENT_VERBS or tokens[:3] == ["alter", "default", "privileges"] or tokens[:2] == ["security", "label"]:
+    if verb in _SILENT_VERBS or tokens[:3] == ["alter", "default", "privileges"]:
         return _NEVER
     if verb == "alter" and (tokens[-4:-2] == ["owner", "to"] or _only_moves(tokens)):
         return _NEVER
@@ -208,7 +208,7 @@ def _find_commented(subject: Subject) -> tuple[str, str]:
 
 def _skip(verb: str, subject: Subject, reason: str) -> StatementVerdict:
     skipped = SkippedObject(object=subject.title, reason=reason, group=SkipGroup.BY_DESIGN)
-    is_listed = verb == "create" or (verb == "alter" and subject.kind in _CONSTRAINT_KINDS)
+    is_listed = verb in ("create", "security") or (verb == "alter" and subject.kind in _CONSTRAINT_KINDS)
     return StatementVerdict(RestoreTime.NEVER, skipped if is_listed else None)
 
 

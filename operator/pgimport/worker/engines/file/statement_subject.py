@@ -5,7 +5,7 @@ files that a tool has edited, is judged by its tokens.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pgimport.worker.archive.constraint_names import ConstraintNames
 from pgimport.worker.archive.sql_tokens import SqlToken, find_top_level_tokens, scan_tokens
@@ -106,6 +106,8 @@ def parse_subject(definition: str, path: SearchPath = SearchPath()) -> Subject |
             return _read_altered(reader) if tokens[0].text == "alter" else _read_object(reader)
         case "comment" if reader.skip("on"):
             return _read_comment(reader)
+        case "security" if reader.find("on"):
+            return replace(_read_comment(reader), kind="SECURITY LABEL")
         case "copy" | "insert":
             reader.skip("into")
             return Subject("TABLE DATA", *reader.name())
