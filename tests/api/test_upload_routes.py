@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from pgimport.api import upload_routes, upload_sweep
 from pgimport.api.request_limits import RequestLimit
 from pgimport.model.errors import StoreUnavailable
 from pgimport.model.uploads import EmbeddedSettings, build_object_key
-from pgimport.store.embedded_store import LocalStore, RemoteStore, open_local_store
+from pgimport.store.embedded_store import SMALLEST, LocalStore, RemoteStore, open_local_store
 
 SECRET = b"s" * 48
 MAX = 3_000_000
@@ -169,13 +170,41 @@ def test_an_upload_whose_connection_ends_leaves_no_file(embedded: Embedded) -> N
     assert httpx.put(upload["upload_url"], content=b"whole").status_code == 200
 
 
-def test_an_idle_upload_is_ended(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload_routes, "IDLE_SECONDS", 0.3)
-    connection = open_put(embedded.create_upload()["upload_url"], 10, b"half")
-    connection.settimeout(10)
-    assert connection.recv(4096).startswith(b"HTTP/1.1 408")
+@pytest.mark.parametrize("drips", [False, True], ids=["idle", "drips"])
+def test_a_slow_upload_is_ended(embedded: Embedded, monkeypatch: pytest.MonkeyPatch, drips: bool) -> None:
+    monkeypatch.setattr(upload_routes, "CHUNK_SECONDS", 0.5)
+    connection = open_put(embedded.create_upload()["upload_url"], 2_000_000, b"half")
+    connection.settimeout(0.02 if drips else 10)
+    response = b""
+    for _ in range(1000):
+        with suppress(TimeoutError):
+            response = connection.recv(4096)
+            break
+        with suppress(OSError):  # the API has just ended the connection
+            connection.sendall(b"x")
+    assert response.startswith(b"HTTP/1.1 408")
     connection.close()
     wait_until_store_is_empty(embedded)
+
+
+def test_an_empty_file_is_refused(embedded: Embedded) -> None:
+    upload = embedded.create_upload()
+    response = httpx.put(upload["upload_url"], content=b"")
+    assert (response.status_code, "is empty" in response.json()["error"]) == (400, True)
+    assert embedded.list_files("incoming", "files", "used") == []
+    assert httpx.put(upload["upload_url"], content=b"PGDMP").status_code == 200
+
+
+def test_many_small_files_fill_the_store(embedded: Embedded) -> None:
+    urls = [embedded.local.sign_put(build_object_key("shop", bytes([n] * 16)), embedded.url) for n in range(3)]
+    assert httpx.put(urls[0], content=b"x").status_code == 200
+    assert embedded.local._used_bytes == {"shop": SMALLEST}
+    assert open_local_store(embedded.local.settings, SECRET)._used_bytes == {"shop": SMALLEST}
+    embedded.local._capacity = 2 * SMALLEST
+    assert [httpx.put(url, content=b"x").status_code for url in urls[1:]] == [200, 507]
+    embedded.local.delete(urlsplit(urls[0]).path.removeprefix("/v1/"))
+    assert embedded.local._used_bytes == {"shop": SMALLEST}
+    assert httpx.put(urls[2], content=b"x").status_code == 200
 
 
 def test_the_number_of_concurrent_uploads_is_limited(embedded: Embedded) -> None:
@@ -191,17 +220,18 @@ def test_the_number_of_concurrent_uploads_is_limited(embedded: Embedded) -> None
     assert httpx.put(upload["upload_url"], content=b"x").status_code == 200
 
 
-def test_one_project_cannot_take_all_places_of_uploads(embedded: Embedded) -> None:
+def test_one_organization_cannot_take_all_places_of_uploads(embedded: Embedded) -> None:
     limit = RequestLimit("uploads", total=8, each=1)
     with serve(replace(embedded.api.context, store=embedded.local, upload_limit=limit)) as url:
-        shop, shop_too = (embedded.local.sign_put(build_object_key("shop", secrets.token_bytes(16)), url) for _ in "ab")
+        shop, mall, den = (
+            embedded.local.sign_put(build_object_key(project, bytes(16)), url) for project in ("shop", "mall", "den")
+        )
         connection = open_put(shop, 10, b"half")
         while not embedded.list_files("incoming"):
             time.sleep(0.02)
-        response = httpx.put(shop_too, content=b"x")
+        response = httpx.put(mall, content=b"x")
         assert (response.status_code, set(response.json())) == (429, {"error"})
-        mall = embedded.local.sign_put(build_object_key("mall", bytes(16)), url)
-        assert httpx.put(mall, content=b"x").status_code == 200
+        assert httpx.put(den, content=b"x").status_code == 200
         connection.close()
 
 

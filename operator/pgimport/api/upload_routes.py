@@ -15,18 +15,20 @@ from starlette.requests import ClientDisconnect
 from pgimport.api.api_context import ApiContext, CurrentContext
 from pgimport.api.error_responses import ApiError, not_found
 from pgimport.api.http_protocol import RESPONSE_SECONDS
+from pgimport.model.names import PROJECTS
 from pgimport.store.embedded_store import (
     IncomingUpload,
     LocalStore,
     StoreFull,
+    UploadEmpty,
     UploadRefused,
     UploadTooLarge,
     UploadURLUsed,
 )
 
-IDLE_SECONDS = 60.0  # an upload that sends no data for this long is ended
 CHUNK_BYTES = 1024 * 1024  # of one write or read
-_STATUS = {UploadURLUsed: 409, UploadTooLarge: 413, StoreFull: 507}
+CHUNK_SECONDS = 60.0  # in which a chunk must arrive, so that an upload that drips does not hold a place of others
+_STATUS = {UploadEmpty: 400, UploadURLUsed: 409, UploadTooLarge: 413, StoreFull: 507}
 router = APIRouter(prefix="/uploads/{project}/{name}", include_in_schema=False)
 
 
@@ -50,7 +52,8 @@ async def put_upload(project: str, name: str, request: Request, context: Current
     """Responds with 200 after the file was synced to disk. An upload that fails leaves no file."""
     store, key = _verify_url(context, request, project, name)
     length = request.headers.get("content-length")
-    context.upload_limit.begin(project)
+    organization = _organization_of(context, project)
+    context.upload_limit.begin(organization)
     try:
         upload = await run_sync(store.begin_upload, key, int(length) if length is not None else None)
         try:
@@ -62,26 +65,35 @@ async def put_upload(project: str, name: str, request: Request, context: Current
     except UploadRefused as error:
         raise ApiError(_STATUS[type(error)], str(error)) from None
     except TimeoutError:
-        raise ApiError(408, f"no data arrived for {IDLE_SECONDS:g} seconds; upload the file again") from None
+        raise ApiError(
+            408, f"{CHUNK_BYTES} bytes did not arrive in {CHUNK_SECONDS:g} seconds; upload the file again"
+        ) from None
     except ClientDisconnect:
         raise ApiError(400, "the connection ended before the whole file arrived; upload it again") from None
     finally:
-        context.upload_limit.end(project)
+        context.upload_limit.end(organization)
     return Response()
 
 
 async def _receive(upload: IncomingUpload, stream: AsyncGenerator[bytes]) -> None:
     """Writes the request body in chunks of CHUNK_BYTES. Raises TimeoutError and ClientDisconnect."""
-    buffer = bytearray()
-    while True:
-        with fail_after(IDLE_SECONDS):
-            data = await anext(stream, None)
-        buffer += data or b""
-        if len(buffer) >= CHUNK_BYTES or (data is None and buffer):
-            await run_sync(upload.write, bytes(buffer))
-            buffer.clear()
-        if data is None:
-            return
+    while chunk := await _read_chunk(stream):
+        await run_sync(upload.write, chunk)
+
+
+async def _read_chunk(stream: AsyncGenerator[bytes]) -> bytes:
+    """Returns at least CHUNK_BYTES, or fewer at the end of the body. Raises TimeoutError and ClientDisconnect."""
+    chunk = bytearray()
+    with fail_after(CHUNK_SECONDS):
+        while len(chunk) < CHUNK_BYTES and (data := await anext(stream, None)) is not None:
+            chunk += data
+    return bytes(chunk)
+
+
+def _organization_of(context: ApiContext, project: str) -> str:
+    """Returns the organization that uploads with a URL of this Project."""
+    body = context.cache.find(PROJECTS, "", project)
+    return str(body["spec"]["organizationID"]) if body is not None else project
 
 
 @router.api_route("", methods=["GET", "HEAD"])

@@ -23,6 +23,7 @@ from pgimport.model.uploads import EmbeddedSettings, is_signed, sign
 
 SIGNING_KEY = "PGIMPORT_UPLOADS_SECRET"
 PREFIX = "/v1/"  # of the paths of the API's routes
+SMALLEST = 64 * 1024  # bytes that a file counts at least: small files would use up the volume's inodes
 _TIMEOUT = 15.0
 _RESERVED_SHARE = 20  # one twentieth of a volume is left to the file system
 _FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -36,10 +37,15 @@ class UploadRefused(Exception):
     """An upload is refused. The text is shown to the client.
 
     UploadRefused
+    ├── UploadEmpty       the file has no bytes
     ├── UploadURLUsed     the URL was already used
     ├── UploadTooLarge    the file exceeds the size limit
     └── StoreFull         the volume has no space left
     """
+
+
+class UploadEmpty(UploadRefused):
+    """The file has no bytes, so it can never be imported."""
 
 
 class UploadURLUsed(UploadRefused):
@@ -134,7 +140,7 @@ class LocalStore(_UrlSigner):
         for incomplete in self._incoming.iterdir():
             incomplete.unlink()
         for file in self._files.iterdir():
-            self._used_bytes[file.name.partition(".")[0]] += file.stat().st_size
+            self._used_bytes[file.name.partition(".")[0]] += _counted_size(file.stat().st_size)
 
     def find_file(self, key: str) -> Path | None:
         """Returns the path of a complete file, or None if it does not exist."""
@@ -154,7 +160,7 @@ class LocalStore(_UrlSigner):
             path = self._path_of(key)
             size = path.stat().st_size
             path.unlink()
-            self._used_bytes[_project_of(key)] -= size
+            self._used_bytes[_project_of(key)] -= _counted_size(size)
 
     def begin_upload(self, key: str, length: int | None) -> "IncomingUpload":
         """Opens an upload of `length` bytes, None if the client did not send it. Raises UploadRefused, OSError."""
@@ -232,13 +238,16 @@ class IncomingUpload:
 
     def write(self, data: bytes) -> None:
         """Appends data. Raises UploadRefused, OSError."""
-        self._store.reserve(self._key, len(data), self._size + len(data))
-        self._size += len(data)
+        size = self._size + len(data)
+        self._store.reserve(self._key, _counted_size(size) - _counted_size(self._size), size)
+        self._size = size
         with _translate_full_volume():
             self._file.write(data)
 
     def commit(self) -> None:
         """Completes the file: syncs it to disk and gives it its final name. Raises UploadRefused, OSError."""
+        if self._size == 0:
+            raise UploadEmpty("the file is empty; upload a dump file")
         with _translate_full_volume():
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -251,7 +260,12 @@ class IncomingUpload:
             self._file.close()
         if not self._committed:
             self._path.unlink(missing_ok=True)
-        self._store.release(self._key, 0 if self._committed else self._size)
+        self._store.release(self._key, 0 if self._committed else _counted_size(self._size))
+
+
+def _counted_size(size: int) -> int:
+    """Returns the bytes that a file of this size counts in its Project's share of the store."""
+    return max(size, SMALLEST) if size else 0
 
 
 def _project_of(key: str) -> str:
