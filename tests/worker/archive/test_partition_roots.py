@@ -35,8 +35,10 @@ def test_the_highest_table_with_such_a_hash_is_the_root() -> None:
     roots.add("CREATE TABLE public.top (id integer, c color) PARTITION BY LIST (id);")
     roots.add("CREATE UNLOGGED TABLE public.middle (id integer, c color) PARTITION BY HASH (c);")
     roots.add("CREATE TABLE public.low (id integer, c color) PARTITION BY RANGE (id);")
-    roots.add("CREATE TABLE leaf PARTITION OF public.low FOR VALUES FROM (1) TO (2);")
-    roots.add("ALTER TABLE ONLY public.middle ATTACH PARTITION public.low FOR VALUES WITH (modulus 1, remainder 0);")
+    roots.add("CREATE TABLE IF NOT EXISTS leaf PARTITION OF low FOR VALUES FROM (1) TO (2);")
+    roots.add(
+        "ALTER TABLE IF EXISTS ONLY public.middle ATTACH PARTITION public.low FOR VALUES WITH (modulus 1, remainder 0);"
+    )
     roots.add("ALTER TABLE ONLY public.top ATTACH PARTITION public.middle FOR VALUES IN (1);")
     assert roots.find_root(("public", "leaf")) == ("public", "middle")
     assert roots.find_root(("public", "middle")) is None

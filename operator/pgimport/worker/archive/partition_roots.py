@@ -55,16 +55,20 @@ class PartitionRoots:
         self._columns: dict[ObjectName, tuple[str, ...]] = {}
         self._unstable: set[ObjectName] = set()  # partitioned by a hash that may differ in the copy
 
-    def add(self, definition: str) -> None:
-        """Reads one statement and ignores all but CREATE TABLE and ALTER TABLE … ATTACH PARTITION."""
+    def add(self, definition: str, default_schema: str = "public") -> None:
+        """Reads one statement and ignores all but CREATE TABLE and ALTER TABLE … ATTACH PARTITION.
+
+        `default_schema`: that of names without one.
+        """
         tokens = list(scan_tokens(definition))
         if len(tokens) > 2 and tokens[0].is_("create") and any(token.is_("table") for token in tokens[1:3]):
-            self._add_table(tokens)
+            self._add_table(tokens, default_schema)
         elif len(tokens) > 2 and tokens[0].is_("alter") and tokens[1].is_("table"):
             attach = _find(tokens, "attach", "partition")
             if attach is not None:
-                parent = _read_name(tokens, 3 if tokens[2].is_("only") else 2)
-                self._parents[_read_name(tokens, attach + 2)] = parent
+                begin = _skip_words(tokens, 2, "if", "exists", "only")
+                parent = _read_name(tokens, begin, default_schema)
+                self._parents[_read_name(tokens, attach + 2, default_schema)] = parent
 
     def find_root(self, table: ObjectName) -> ObjectName | None:
         """Returns the highest table above a partition whose hashes may differ in the copy, or None."""
@@ -79,12 +83,13 @@ class PartitionRoots:
         """Returns the columns of a table in their order. Returns no columns if its definition does not list them."""
         return self._columns.get(table, ())
 
-    def _add_table(self, tokens: list[SqlToken]) -> None:
+    def _add_table(self, tokens: list[SqlToken], default_schema: str) -> None:
         begin = next(index for index, token in enumerate(tokens) if token.is_("table")) + 1
-        name = _read_name(tokens, begin)
+        begin = _skip_words(tokens, begin, "if", "not", "exists")
+        name = _read_name(tokens, begin, default_schema)
         partition_of = _find(tokens, "partition", "of")
         if partition_of is not None:
-            self._parents[name] = _read_name(tokens, partition_of + 2)
+            self._parents[name] = _read_name(tokens, partition_of + 2, default_schema)
         columns = list(split_columns(tokens[begin:]))
         if partition_of is None:
             self._columns[name] = tuple(item[0].text for item in columns)
@@ -155,8 +160,15 @@ def _find(tokens: list[SqlToken], *words: str) -> int | None:
     return None
 
 
-def _read_name(tokens: list[SqlToken], index: int) -> ObjectName:
-    """Returns schema and name. A name without a schema counts as one of the schema `public`."""
+def _skip_words(tokens: list[SqlToken], index: int, *words: str) -> int:
+    """Returns the index of the first token that is none of these words."""
+    while index < len(tokens) and tokens[index].is_(*words):
+        index += 1
+    return index
+
+
+def _read_name(tokens: list[SqlToken], index: int, default_schema: str = "public") -> ObjectName:
+    """Returns schema and name. A name without a schema counts as one of `default_schema`."""
     if len(tokens) > index + 2 and tokens[index + 1].is_("."):
         return tokens[index].text, tokens[index + 2].text
-    return ("public", tokens[index].text) if len(tokens) > index else ("", "")
+    return (default_schema, tokens[index].text) if len(tokens) > index else ("", "")

@@ -39,6 +39,7 @@ from pgimport.worker.engines.file.file_kinds import DumpFormat
 from pgimport.worker.engines.file.local_file import open_file
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
 from pgimport.worker.engines.file.plain_statement import forecast_skipped
+from pgimport.worker.engines.file.statement_subject import parse_subject
 from pgimport.worker.engines.file.whole_file import find_unpack_limit, read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_codec
 from pgimport.worker.postgres.errors import ImportStopped
@@ -222,7 +223,8 @@ def _read_plain_contents(source: DumpLocation, file: DumpFileInfo, stream: DumpS
             if not properties.locale_known:  # `pg_dump --create` sets the encoding in each of its two databases
                 properties = guess_properties(encoding)
         elif tokens[:2] == ["create", "schema"]:
-            schemas += tokens[2:3]
+            subject = parse_subject(text)
+            schemas += [subject.tag] if subject is not None else []
         elif tokens[:2] in (["alter", "database"], ["alter", "role"]):
             settings += parse_settings(text)
         elif tokens[:3] == ["comment", "on", "database"]:

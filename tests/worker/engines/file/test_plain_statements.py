@@ -41,7 +41,7 @@ class Comparison:
         with server.database("by_psql") as name:
             path = self.folder / "statements.sql"
             path.write_text(for_psql or statements)
-            command = [server.bin / "psql", "--no-psqlrc", "--quiet", f"--file={path}", server.url(name)]
+            command = [str(server.bin / "psql"), "--no-psqlrc", "--quiet", f"--file={path}", server.url(name)]
             subprocess.run(command, check=True, capture_output=True)
             expected = self._dump(server, name)
         return result, sorted({f"- {line}" for line in expected - copied} | {f"+ {line}" for line in copied - expected})
@@ -49,7 +49,7 @@ class Comparison:
     @staticmethod
     def _dump(server: PostgresServer, database: str) -> set[str]:
         """Returns the statements of a dump of structure and rows."""
-        command = [server.bin / "pg_dump", "--no-owner", "--no-privileges", "--inserts", server.url(database)]
+        command = [str(server.bin / "pg_dump"), "--no-owner", "--no-privileges", "--inserts", server.url(database)]
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         lines = [line for line in text.splitlines() if not line.startswith(("--", "\\"))]
         return {" ".join(statement.split()) for statement in "\n".join(lines).split(";\n")}
@@ -268,6 +268,44 @@ def test_names_are_found_on_the_search_path(comparison: Comparison) -> None:
     listed = [text for text in result.verification.not_compared if "definitions" not in text and "values" not in text]
     assert len(listed) == 1
     assert listed[0].startswith("rows of 2 tables (a.v, a.w)")
+
+
+SCHEMAS = """
+SET search_path = public;
+CREATE SCHEMA AUTHORIZATION owner;
+CREATE SCHEMA IF NOT EXISTS s AUTHORIZATION owner;
+CREATE SCHEMA shop AUTHORIZATION owner
+    CREATE VIEW dear AS SELECT id FROM orders WHERE price > 10
+    CREATE VIEW refused AS SELECT absent() AS a
+    CREATE INDEX by_price ON orders (price)
+    CREATE TABLE orders (id serial PRIMARY KEY, price int CHECK (price > 0))
+    GRANT SELECT ON orders TO owner;
+COPY shop.orders (price) FROM stdin;
+11
+\\.
+CREATE TABLE after (id int);
+CREATE TABLE s.dropped (id int);
+DROP SCHEMA IF EXISTS s, public, absent CASCADE;
+"""
+SCHEMAS_IN_PSQL = """
+CREATE SCHEMA owner;
+CREATE SCHEMA shop
+    CREATE VIEW dear AS SELECT id FROM orders WHERE price > 10
+    CREATE INDEX by_price ON orders (price)
+    CREATE TABLE orders (id serial PRIMARY KEY, price int CHECK (price > 0));
+INSERT INTO shop.orders (price) VALUES (11);
+CREATE TABLE after (id int);
+"""
+
+
+def test_a_schema_arrives_with_its_elements_and_without_its_owner(comparison: Comparison) -> None:
+    """Schema `public` of the copy stays, because it may hold extensions that only the operator can create."""
+    result, differences = comparison.run(SCHEMAS, for_psql=SCHEMAS_IN_PSQL)
+    assert differences == []
+    assert [item.object for item in result.skipped] == ["VIEW shop.refused"]
+    assert result.verification is not None
+    assert result.verification.rows == 1
+    assert any("drops the schema public, which stays" in note for note in result.verification.notes)
 
 
 ROLLED_BACK = """

@@ -185,7 +185,7 @@ class PlainExecutor:
             self.content.uncounted_tables.add((subject.schema, subject.tag))
         if statement.is_definition:
             if subject.kind in ("TABLE", "TABLE ATTACH"):
-                self.content.partition_roots.add(statement.text.decode(self.codec, "replace"))
+                self.content.partition_roots.add(statement.text.decode(self.codec, "replace"), subject.schema)
             definition = statement.definition if subject.kind == "INDEX ATTACH" else None
             self.content.add(subject, definition)
             if (subject.schema, subject.name) in self._skipped_names:  # a second definition was accepted

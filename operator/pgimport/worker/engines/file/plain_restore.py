@@ -1,7 +1,7 @@
 """Restores plain SQL of pg_dump: psql runs it as the attempt's role while its rows are counted."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from pgimport.model.reasons import Failure, Reason
@@ -18,6 +18,7 @@ from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement, remove_oids, remove_placement
 from pgimport.worker.engines.file.psql import BEGINNING, PsqlSession, run_psql
 from pgimport.worker.engines.file.restored_content import RestoredContent
+from pgimport.worker.engines.file.schema_statements import keep_schemas, split_create_schema
 from pgimport.worker.engines.file.statement_rules import (
     HEAD,
     RestoreTime,
@@ -129,16 +130,42 @@ class _PlainRestore:
                 for statement in self._parse(item):
                     self._take_statement(statement)
 
-    def _parse(self, item: SqlStatement) -> list[Statement]:
-        """Returns the statement, or one for each action of an ALTER TABLE with several."""
+    def _parse(self, item: SqlStatement) -> Iterator[Statement]:
+        """Yields the statement, or the ones that do the same."""
         statement = parse_statement(item, self.session.codec, self.session.path)
-        if statement.verb != "alter" or len(item.text) > HEAD:
-            return [statement]
-        texts = split_actions(statement.definition)
-        if len(texts) == 1 or "\ufffd" in statement.definition:
-            return [statement]
-        items = (SqlStatement(text.encode(self.session.codec), item.line, b"") for text in texts)
-        return [parse_statement(action, self.session.codec, self.session.path) for action in items]
+        if len(item.text) > HEAD or "\ufffd" in statement.definition:
+            yield statement
+            return
+        texts = self._split(statement)
+        if texts == [statement.definition]:
+            yield statement
+            return
+        for text in texts:
+            action = SqlStatement(text.encode(self.session.codec), item.line, b"")
+            yield parse_statement(action, self.session.codec, self.session.path)
+
+    def _split(self, statement: Statement) -> list[str]:
+        definition, present = statement.definition, self.target.present_schemas
+        is_schema = statement.subject is not None and statement.subject.kind == "SCHEMA"
+        match statement.verb:
+            case "alter":
+                return split_actions(definition)
+            case "create" if is_schema:
+                setting = self.session.settings.get("search_path", b"RESET search_path;")
+                return split_create_schema(definition, self.session.path, setting.decode(self.session.codec, "replace"))
+            case "drop" if is_schema:
+                text = keep_schemas(definition, present)
+                if text != definition:
+                    self._note_kept_schemas(statement)
+                return [] if text is None else [text]
+        return [definition]
+
+    def _note_kept_schemas(self, statement: Statement) -> None:
+        self.executor.settle()
+        names = {change.old[1] for change in statement.changes} & self.target.present_schemas
+        for name in sorted(names & {item.schema for item in self.content.created.values()}):
+            note = f"line {statement.line} of the dump drops the schema {name}, which stays with its objects"
+            self.content.notes.append(note)
 
     def finish(self) -> None:
         """Runs the statements that were postponed. Raises ImportStopped."""

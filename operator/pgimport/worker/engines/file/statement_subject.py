@@ -148,6 +148,10 @@ def _read_object(reader: TokenReader) -> Subject | None:
         return Subject(kind, "", " ".join(["USER MAPPING", *words]))
     if kind == "TRANSFORM":
         reader.skip("for")
+    if kind == "STATISTICS" and reader.is_("on"):
+        return Subject(kind, reader.path.schemas[0], "")
+    if kind == "SCHEMA":
+        reader.skip("authorization")  # the schema is named as its owner
     schema, name = reader.name(is_new=reader.tokens[0].is_("create"))
     if kind in WITH_ARGUMENTS:
         name += f"({_take_parentheses(reader)})"
