@@ -74,6 +74,12 @@ _UNKNOWN_NAME_ADVICE = (
     "A value of this column names a role or an object that the copy lacks. Create a missing role on the target server,"
     " or import a missing object too. With filter.excludeTableData, the table comes without rows."
 )
+_CHECK_VIOLATION = "23514"  # constraints of tables wait for the rows, so it is a partition's bound or a domain
+_UNFIT_ROW_ADVICE = (
+    "If the row does not fit its partition, the target sorts or hashes the partition key otherwise than the source."
+    " Import into a database with the source's locale, or import a file of pg_dump --load-via-partition-root. If a"
+    " domain refuses the value, correct the value at the source."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +136,16 @@ def find_source_advice(error: ServerError) -> str:
     return build_search_path_advice(error) or SOURCE_ADVICE.get(error.sqlstate or "", "")
 
 
-def find_target_advice(error: ServerError) -> str:
+def find_target_advice(error: ErrorFields) -> str:
     """Returns what to do about an error in the shadow, or nothing if its reason's hint says it."""
+    if error.sqlstate == _CHECK_VIOLATION and error.is_of_a_row:
+        return _UNFIT_ROW_ADVICE
     if error.sqlstate in _NOT_FOUND and (error.context or "").startswith(_COPY):
         return _UNKNOWN_NAME_ADVICE
     return build_search_path_advice(error) or TARGET_ADVICE.get(error.sqlstate or "", "")
 
 
-def build_search_path_advice(error: ServerError) -> str:
+def build_search_path_advice(error: ErrorFields) -> str:
     """Returns the statement that cures a function whose body names an object without its schema, else nothing.
 
     An import runs with an empty search_path, as pg_dump does.

@@ -73,3 +73,21 @@ def test_rows_of_a_refused_partition_are_not_lost_in_silence(
         assert result.ok, result.failure
         assert file_bench.target.query("SELECT count(*) FROM part_1", shadow) == [(1,)]
     assert OWN_TABLE in find_skipped(result, DETACHED).reason
+
+
+@pytest.mark.parametrize("path", ["custom", "plain"])
+def test_a_row_that_fits_no_partition_of_the_copy_is_named(
+    file_bench: Bench, serve_dump: Callable[[bytes], None], postgres16: PostgresServer, tmp_path: Path, path: str
+) -> None:
+    """The target sorts text otherwise than the source."""
+    with postgres16.database("detached") as name:
+        postgres16.execute(REFUSED_BOUND, name)
+        content = dump(postgres16, name, path, tmp_path)
+    serve_dump(content.replace(b"FROM ('a')", b"FROM ('b')").replace(b"TO ('b')", b"TO ('z')"))
+    with file_bench.shadow():
+        failure = file_bench.run().failure
+    assert failure is not None
+    assert "part_1" in failure.message
+    assert "(aa)" in failure.message
+    if path == "plain":  # pg_restore gives no SQLSTATE
+        assert "--load-via-partition-root" in failure.advice

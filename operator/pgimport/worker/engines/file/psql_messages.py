@@ -11,6 +11,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.row_values import ErrorFields, mark_message, mark_values
 from pgimport.worker.postgres.errors import DISK_FULL
 from pgimport.worker.postgres.refusals import Refusal, is_refusal
+from pgimport.worker.postgres.server_errors import find_target_advice
 
 # `psql:<stdin>:7: ERROR:  42P01: relation "t" does not exist`; psql's own errors are `psql:<stdin>:7: error: …`.
 _SERVER_MESSAGE = re.compile(r"^psql:<stdin>:(\d+): [^:]{1,40}:  ([0-9A-Z]{5}): (.*)$")
@@ -160,4 +161,4 @@ def translate_psql_error(error: PsqlError, line: int | None, subject: str | None
         return Failure(Reason.TARGET_LOST, f"the connection to the target was lost: psql: {error.text}")
     position = f" in line {line} of the dump" if line is not None else ""
     about = f"{subject}: " if subject else ""
-    return Failure(Reason.RESTORE_FAILED, f"psql{position}: {about}{error.text}")
+    return Failure(Reason.RESTORE_FAILED, f"psql{position}: {about}{error.text}", find_target_advice(error))
