@@ -20,6 +20,7 @@ from tests.api.conftest import Api, serve
 from pgimport.api import upload_routes, upload_sweep
 from pgimport.api.request_limits import RequestLimit
 from pgimport.model.errors import StoreUnavailable
+from pgimport.model.names import IMPORTS
 from pgimport.model.uploads import EmbeddedSettings, build_object_key
 from pgimport.store.embedded_store import SMALLEST, LocalStore, RemoteStore, open_local_store
 
@@ -272,6 +273,17 @@ def test_an_upload_that_no_import_uses_is_deleted(embedded: Embedded) -> None:
     assert embedded.local.find_size(unused["object_key"]) is None
     assert embedded.local.find_size(used["object_key"]) == 5
     assert embedded.list_files("used") == []
+
+
+def test_an_upload_of_an_import_of_another_version_is_kept(embedded: Embedded) -> None:
+    upload = embedded.create_upload()
+    assert httpx.put(upload["upload_url"], content=b"PGDMP").status_code == 200
+    job = embedded.create_import(upload["object_key"]).json()["job"]["id"]
+    path = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{IMPORTS}/{job.removeprefix('shop.')}"
+    changed = embedded.api.context.cluster.patch(path, {"spec": {"fieldOfAnotherVersion": 1}})
+    embedded.api.context.cache.remember(IMPORTS, changed)
+    upload_sweep.sweep_uploads(embedded.local, embedded.api.context.cache, time.time() + 7200)
+    assert embedded.local.find_size(upload["object_key"]) == 5
 
 
 def test_a_file_deleted_during_a_download_is_still_read_to_its_end(embedded: Embedded) -> None:

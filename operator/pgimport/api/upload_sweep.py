@@ -5,7 +5,7 @@ import threading
 import time
 from functools import partial
 
-from pgimport.kubernetes_client.custom_resources import parse_import
+from pgimport.kubernetes_client.api_client import Json
 from pgimport.kubernetes_client.json_cache import JsonCache
 from pgimport.model.names import IMPORTS
 from pgimport.store.embedded_store import LocalStore
@@ -32,8 +32,12 @@ def sweep_uploads(store: LocalStore, cache: JsonCache, now: float) -> None:
     old_keys = store.list_expired(now)
     if not old_keys or not cache.ready:
         return
-    imports = map(parse_import, cache.list_all(IMPORTS))
-    used_keys = {import_object.spec.source.upload_key for import_object in imports if import_object.spec}
-    for key in set(old_keys) - used_keys:
+    for key in set(old_keys) - {_find_key(body) for body in cache.list_all(IMPORTS)}:
         store.delete(key)
         _log.info("deleted an upload that no import uses: %s", key)
+
+
+def _find_key(body: Json) -> str | None:
+    """Returns the key of the upload that an import names. Its spec may have fields that only a newer version parses."""
+    key: str | None = body.get("spec", {}).get("source", {}).get("uploadKey")
+    return key
