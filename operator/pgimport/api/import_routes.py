@@ -172,12 +172,11 @@ def preflight_import(
 def _wait_for_preflight(context: ApiContext, meta: ObjectMeta) -> ImportObject | None:
     """Waits for the end of the dry run. Returns None after `context.preflight_seconds`."""
 
-    def read() -> ImportObject | None:
-        body = context.cache.find(IMPORTS, meta.namespace, meta.name)
-        return parse_import(body) if body else None
+    def has_ended() -> bool:  # runs after each change of any object, so it does not parse the import
+        content = context.cache.find_content(IMPORTS, meta.namespace, meta.name)
+        return content is None or not content.counts
 
-    def has_ended() -> bool:
-        import_object = read()
-        return import_object is None or import_object.status.terminal
-
-    return read() if context.cache.wait_for(has_ended, context.preflight_seconds) else None
+    if not context.cache.wait_for(has_ended, context.preflight_seconds):
+        return None
+    body = context.cache.find(IMPORTS, meta.namespace, meta.name)
+    return parse_import(body) if body else None
