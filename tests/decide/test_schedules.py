@@ -15,8 +15,10 @@ from tests.support.samples import (
     PROJECT,
     SCHEDULE_UID,
     a_policy,
+    a_preview,
     a_project,
     a_project_spec,
+    a_ready_status,
     a_schedule_spec,
     observed_schedule,
 )
@@ -26,6 +28,7 @@ from pgimport.decide.decision import CancelImport, CreateScheduledImport, Decisi
 from pgimport.decide.schedules import decide_schedule, find_delay
 from pgimport.model.names import scheduled_import_name
 from pgimport.model.reasons import Reason
+from pgimport.model.resources import PreviewObject
 from pgimport.model.scalar_types import format_time
 from pgimport.model.schedule_status import ScheduleStatus
 from pgimport.model.status import ImportState, ImportStatus
@@ -485,3 +488,40 @@ def test_a_schedule_of_a_project_that_is_being_deleted_creates_nothing() -> None
     decision = decide_schedule(observed_schedule(project=a_project(deleting=True)), FIRST, POLICY)
     assert (ready_reason(decision.status.conditions), decision.actions) == (Reason.PROJECT_NOT_READY, ())
     assert "is being deleted" in message_of(decision)
+
+
+TEMPLATE = {
+    "project": PROJECT,
+    "source": {"urlSecretRef": {"name": "source", "key": "url"}},
+    "target": {"previewDatabase": "pr-42"},
+}
+TEMPORARY = a_preview(status=a_ready_status(expires_at=FIRST - HOUR))
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        pytest.param(None, "It will wait, because PreviewDatabase pr-42 does not exist.", id="no such preview"),
+        pytest.param(
+            TEMPORARY,
+            "It will wait, because PreviewDatabase pr-42 expires at 2026-01-02T01:00:00.000Z. Import into a golden",
+            id="one that expires before",
+        ),
+    ],
+)
+def test_a_schedule_warns_of_a_target_that_its_next_import_cannot_use(target: PreviewObject | None, words: str) -> None:
+    decision = decide_schedule(observed_schedule(target=target), BORN, POLICY)
+    assert ready_reason(decision.status.conditions) == Reason.SCHEDULED
+    assert words in message_of(decision)
+    dry_run = a_schedule_spec(importTemplate={**TEMPLATE, "dryRun": True})
+    assert "will wait" not in message_of(decide_schedule(observed_schedule(dry_run, target=target), BORN, POLICY))
+
+
+def test_a_schedule_looks_for_a_missing_target_again() -> None:
+    assert decide_schedule(observed_schedule(target=None), BORN, POLICY).requeue_after == MINUTE
+
+
+def test_a_schedule_does_not_warn_of_a_target_that_it_can_use() -> None:
+    for target in (a_preview(status=a_ready_status(expires_at=FIRST + DAY)), observed_schedule().target):
+        decision = decide_schedule(observed_schedule(target=target), BORN, POLICY)
+        assert message_of(decision) == "The next import is due at 2026-01-02T02:00:00.000Z."

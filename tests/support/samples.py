@@ -194,7 +194,8 @@ def observed_schedule(
 ) -> ObservedSchedule:
     """Builds an observation of a schedule whose Project exists. `meta` holds changes of the metadata."""
     meta = changes.pop("meta", {})
-    given: dict[str, Any] = {"object": a_schedule(spec, status, **meta), "project": a_project()}
+    golden = a_preview(a_preview_spec(golden=True), a_ready_status(expires_at=None))
+    given: dict[str, Any] = {"object": a_schedule(spec, status, **meta), "project": a_project(), "target": golden}
     return ObservedSchedule(**(given | changes))
 
 

@@ -112,3 +112,4 @@ class ObservedSchedule:
     object: ScheduleObject
     project: ProjectObject | None = None  # None: does not exist
     imports: tuple[ImportObject, ...] = ()  # that belong to the schedule
+    target: PreviewObject | None = None  # None: does not exist, or the imports have no target

@@ -30,6 +30,7 @@ from pgimport.model.schedule_status import ScheduleStatus
 from pgimport.model.status import ImportState
 
 LONGEST_INTERVAL = timedelta(hours=1)
+TARGET_INTERVAL = timedelta(minutes=1)  # between two looks for a target that does not exist
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -167,7 +168,9 @@ def _decide_run(
     status = status.model_copy(update={"next_schedule_time": run.next_time})
     interval = min(run.next_due - now, LONGEST_INTERVAL, *([policy.waiting_interval] if active else []))
     if run.due is None or (active and spec.concurrency_policy is ConcurrencyPolicy.FORBID):
-        conditions = _describe(observed, run, active)
+        conditions = _describe(observed, spec, run, active)
+        if not active and _find_missing_target(observed, spec):
+            interval = min(interval, TARGET_INTERVAL)
         return _with_history(observed, spec, status, conditions, now, interval)
     name = scheduled_import_name(observed.object.meta.name, run.due)
     started = status.model_copy(update={"last_schedule_time": run.due, "active": [*status.active, name]})
@@ -182,7 +185,7 @@ def _is_cancelled(item: ImportObject) -> bool:
     return item.spec is None or item.spec.cancel
 
 
-def _describe(observed: ObservedSchedule, run: _Run, active: list[ImportObject]) -> ConditionSet:
+def _describe(observed: ObservedSchedule, spec: ScheduleSpec, run: _Run, active: list[ImportObject]) -> ConditionSet:
     if active and run.due is not None:
         waits = f"The import that was due at {format_time(run.due)} waits for its end (concurrencyPolicy Forbid)."
         return ready(Reason.RUNNING, f"{_describe_active(active[0])} {waits}")
@@ -191,7 +194,10 @@ def _describe(observed: ObservedSchedule, run: _Run, active: list[ImportObject])
     missed = ""
     if run.missed is not None:
         missed = f" The import that was due at {format_time(run.missed)} was skipped (startingDeadlineSeconds)."
-    return ready(Reason.SCHEDULED, f"{_describe_next(run)}{missed}{_describe_failure(observed)}")
+    return ready(
+        Reason.SCHEDULED,
+        f"{_describe_next(run)}{_describe_target(observed, spec, run)}{missed}{_describe_failure(observed)}",
+    )
 
 
 def _describe_active(item: ImportObject) -> str:
@@ -204,6 +210,26 @@ def _describe_active(item: ImportObject) -> str:
 
 def _describe_next(run: _Run) -> str:
     return f"The next import is due at {format_time(run.next_due)}."
+
+
+def _find_missing_target(observed: ObservedSchedule, spec: ScheduleSpec) -> str | None:
+    """Returns the name of the target if no such preview exists."""
+    target, preview = spec.import_template.target, observed.target
+    if target is None or spec.import_template.dry_run:
+        return None
+    return target.preview_database if preview is None or preview.meta.deleting else None
+
+
+def _describe_target(observed: ObservedSchedule, spec: ScheduleSpec, run: _Run) -> str:
+    """Warns of a target into which the next import cannot import. The import itself says so only when it is due."""
+    if (name := _find_missing_target(observed, spec)) is not None:
+        return f" It will wait, because PreviewDatabase {name} does not exist."
+    preview = observed.target
+    expires_at = preview.status.expires_at if preview is not None and not preview.golden else None
+    if preview is None or spec.import_template.dry_run or expires_at is None or expires_at > run.next_due:
+        return ""
+    expiry = f"PreviewDatabase {preview.meta.name} expires at {format_time(expires_at)}"
+    return f" It will wait, because {expiry}. Import into a golden preview, which never expires."
 
 
 def _describe_failure(observed: ObservedSchedule) -> str:

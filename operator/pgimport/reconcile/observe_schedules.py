@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from pgimport.decide.observed_objects import ObservedSchedule
-from pgimport.kubernetes_client.custom_resources import read_project, read_schedule
+from pgimport.kubernetes_client.custom_resources import read_preview, read_project, read_schedule
 from pgimport.kubernetes_client.resource_lists import list_scheduled_imports
-from pgimport.model.resources import ResourceKey
+from pgimport.model.resources import PreviewObject, ResourceKey, ScheduleObject
 from pgimport.reconcile.reconcile_context import ReconcileContext
 
 
@@ -18,4 +18,10 @@ def observe_schedule(context: ReconcileContext, key: ResourceKey, _now: datetime
         object=schedule,
         project=read_project(context.cluster, schedule.spec.import_template.project) if schedule.spec else None,
         imports=tuple(list_scheduled_imports(context.cluster, schedule.meta)),
+        target=_read_target(context, schedule),
     )
+
+
+def _read_target(context: ReconcileContext, schedule: ScheduleObject) -> PreviewObject | None:
+    target = schedule.spec.import_template.target if schedule.spec else None
+    return read_preview(context.cluster, schedule.meta.namespace, target.preview_database) if target else None
