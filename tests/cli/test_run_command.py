@@ -73,6 +73,61 @@ def test_a_database_is_imported_and_replaced(
     _assert_clean(command_line, postgres18)
 
 
+def test_a_golden_database_is_filled_and_copied(
+    command_line: CommandLine, postgres16: PostgresServer, postgres18: PostgresServer, tmp_path: Path
+) -> None:
+    clients = current_clients(tmp_path)
+    result = command_line.run("run", "--golden", **clients)
+    assert result.code == 0, result.err
+    assert "password" not in result.out
+    role = "SELECT rolcanlogin, rolpassword FROM pg_authid WHERE rolname = 'cli_copy_owner'"
+    assert postgres18.query(role) == [(False, None)]
+    copied_again = ("run", "--from-golden", "cli_copy", "--recreate")
+    target = {"PGIMPORT_TARGET_URL": command_line.target_url.replace("/cli_copy", "/cli_pr_7")}
+    try:
+        copy = command_line.run("run", "--from-golden", "cli_copy", **target)
+        assert copy.code == 0, copy.err
+        assert "copied cli_copy into cli_pr_7" in copy.out
+        assert next(line for line in copy.out.splitlines() if line.startswith("data as of")) in result.out
+        password = copy.out.rstrip().rpartition(": ")[2]
+        with postgres18.connect("cli_pr_7", "cli_pr_7_owner", password) as connection:
+            assert connection.execute("DELETE FROM items RETURNING id").fetchall() == [(1,), (2,)]
+            connection.execute("DROP TABLE items; CREATE TABLE mine (id int)")
+        refused = command_line.run("run", "--from-golden", "cli_copy", **target)
+        assert "TargetNotEmpty: database cli_pr_7 exists (hint: Use --recreate" in refused.err
+        postgres16.execute("INSERT INTO items VALUES (3)", "cli_shop")
+        assert command_line.run("run", "--golden", "--recreate", **clients).code == 0
+        copy = command_line.run(*copied_again, "--json", **target)
+        assert copy.code == 0, copy.err
+        password = json.loads(copy.out.splitlines()[-1])["result"]["ownerPassword"]
+        with postgres18.connect("cli_pr_7", "cli_pr_7_owner", password) as connection:
+            assert connection.execute("SELECT count(*), to_regclass('mine') FROM items").fetchone() == (3, None)
+    finally:
+        postgres18.execute("DROP DATABASE IF EXISTS cli_pr_7 WITH (FORCE)")
+        postgres18.execute("DROP ROLE IF EXISTS cli_pr_7_owner")
+    foreign = command_line.run(*copied_again, PGIMPORT_TARGET_URL=postgres18.url("postgres", ADMIN))
+    assert "NameTaken: database postgres exists" in foreign.err
+    missing = command_line.run("run", "--from-golden", "nowhere", **target)
+    assert "has no golden database nowhere (hint: Create it with `pgimport run --golden`.)" in missing.err
+    _assert_clean(command_line, postgres18)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--from-golden", "shop", "--exclude-table", "x"), "--exclude-table does not apply to --from-golden"),
+        (("--from-golden", "shop", "--plan"), "--plan does not apply to --from-golden"),
+        (("--golden", "--owner-password-file", "x"), "--owner-password-file does not apply to --golden"),
+    ],
+)
+def test_options_that_a_golden_database_does_not_have_are_refused(
+    command_line: CommandLine, arguments: tuple[str, ...], message: str
+) -> None:
+    result = command_line.run("run", *arguments)
+    assert result.code != 0
+    assert message in result.err
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("verify", "output"),

@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 from tests.docs.blocks import ROOT
 
+from pgimport.cli.arguments import build_parser
+
 CHART = ROOT / "charts/pgimport"
 
 
@@ -118,6 +120,14 @@ def check_velero(arguments: list[str]) -> None:
             _check_resources(names.split(","))
 
 
+def check_pgimport(arguments: list[str]) -> None:
+    """Checks that the command has these arguments."""
+    try:
+        build_parser("pgimport").parse_args(arguments)
+    except SystemExit as error:
+        check(error.code == 0, "pgimport refuses the arguments")
+
+
 def check_python(arguments: list[str]) -> None:
     """Checks that the test files exist which `python -m pytest` is asked to run."""
     check(arguments[:2] == ["-m", "pytest"], "only python -m pytest is described")
@@ -131,6 +141,7 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "helm": check_helm,
     "kubectl": check_kubectl,
     "make": check_make,
+    "pgimport": check_pgimport,
     "pip": check_pip,
     "velero": check_velero,
     ".venv/bin/python": check_python,

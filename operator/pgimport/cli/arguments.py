@@ -35,6 +35,8 @@ examples:
   pgimport run --plan         check the source, print the plan, change nothing
   pgimport run                import into a new or empty database
   pgimport run --recreate     replace the database shop_copy
+  pgimport run --golden       import into a database to copy from, to which nobody can log in
+  pgimport run --from-golden shop --target postgresql://admin@localhost/pr_7
   pgimport run --source ./shop.dump
   ssh db.example.com pg_dump -Fc shop | pgimport run --source -
 
@@ -108,6 +110,13 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--owner-password-file", metavar="FILE", help="file with the owner's password (default: a new password)"
     )
     options.add_argument("--recreate", action="store_true", help="replace the target database if it has objects")
+    golden = options.add_mutually_exclusive_group()
+    golden.add_argument("--golden", action="store_true", help="nobody can log in to the target; make copies of it")
+    golden.add_argument(
+        "--from-golden",
+        metavar="DATABASE",
+        help="copy this golden database of the target's server into the target, without a source",
+    )
     options.add_argument("--dry-run", action="store_true", help="run the checks, print the plan, change nothing")
     options.add_argument("--plan", action="store_true", help="like --dry-run; also print how each table is copied")
     _add_choice(options, "--engine", Engine, Engine.AUTO, "how rows are copied")

@@ -21,7 +21,7 @@ from pgimport.model.errors import PgimportError, Refused, ServerUnavailable
 from pgimport.model.names import AttemptNames, attempt_names, attempt_password, replaced_names
 from pgimport.model.observations import ObservedServer
 from pgimport.model.order import Order, OrderTarget
-from pgimport.model.owner_comment import OwnerComment
+from pgimport.model.owner_comment import ImportedContent, OwnerComment
 from pgimport.model.project_spec import AllowedSources, SSLMode
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceInfo, WorkerResult
@@ -120,7 +120,7 @@ def _import_and_swap(attempt: _Attempt, source: SourceInfo) -> WorkerResult:
         _require_no_objects(options, _read_target_objects(attempt))
         ignore_signals()  # The copy is complete. From here on the command finishes.
         attempt.console.print_step(f"replacing {options.database} with the copy")
-        _swap(attempt)
+        _swap(attempt, ImportedContent(data_as_of=result.data_as_of) if options.golden else None)
     except BaseException as error:
         ignore_signals()
         attempt.worker.stop()
@@ -232,7 +232,7 @@ def _import(attempt: _Attempt, source: SourceInfo) -> WorkerResult:
     return result
 
 
-def _swap(attempt: _Attempt) -> None:
+def _swap(attempt: _Attempt, content: ImportedContent | None) -> None:
     """Gives the target's name to the copy, in one transaction."""
     from pgimport.server.swap import SwapPlan, swap
 
@@ -243,6 +243,8 @@ def _swap(attempt: _Attempt) -> None:
         owner_password=options.owner_password,
         names=attempt.names,
         busy_timeout_seconds=BUSY_TIMEOUT,
+        may_log_in=not options.golden,
+        content=content,
     )
     try:
         failure = swap(options.access, plan, connect=attempt.connect)

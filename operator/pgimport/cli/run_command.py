@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pgimport.cli.console import Console
+from pgimport.cli.local_copy import copy_locally
 from pgimport.cli.local_import import ImportFailed, ignore_signals, run_locally
 from pgimport.cli.messages import print_error
-from pgimport.cli.run_options import read_options
+from pgimport.cli.run_options import CopyOptions, read_copy_options, read_options
 from pgimport.model.errors import PgimportError, Refused, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 
@@ -25,23 +26,31 @@ class _Interrupted(BaseException):
 
 
 def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """Runs the import and returns the exit code. After a failure the target is unchanged and the copy is dropped."""
+    """Runs the import and returns the exit code. After a failure the target is unchanged and the copy is dropped.
+
+    With --from-golden, a failure can leave an incomplete copy, which the next call completes.
+    """
     console = Console(sys.stdout, sys.stderr, as_json=arguments.json)
-    options = read_options(arguments, environment)
+    read = read_copy_options if arguments.from_golden else read_options
+    options = read(arguments, environment)
     if isinstance(options, Failure):
         return console.fail(options)
     for warning in options.warnings:
         print_error(f"pgimport: warning: {warning}")
     try:
         with _interruptible():
-            run_locally(options, console)
+            if isinstance(options, CopyOptions):
+                copy_locally(options, console)
+            else:
+                run_locally(options, console)
     except (ImportFailed, Refused, ServerUnavailable) as error:
         return console.fail(error.failure)
     except PgimportError as error:
         print_error(f"pgimport: {error}")
         return EXIT_FAILED
     except _Interrupted as interrupted:
-        console.fail(Failure(Reason.CANCELLED, "interrupted; the target is unchanged"))
+        effect = "run the command again" if arguments.from_golden else "the target is unchanged"
+        console.fail(Failure(Reason.CANCELLED, f"interrupted; {effect}"))
         return 128 + interrupted.signal_number
     return 0
 

@@ -24,6 +24,27 @@ PASSWORD_BYTES = 24
 _URL_REASONS = {"source": Reason.SOURCE_URL_INVALID, "target": Reason.TARGET_URL_INVALID}
 
 
+# Options that apply to an import, and not to a copy of a golden database.
+_ONLY_IMPORT = (
+    *("source", "source_file", "dry_run", "plan", "allow_extension", "template", "locale", "ca", "sha256"),
+    *("post_import", "include_schema", "exclude_schema", "exclude_table", "exclude_table_data", "exclude_extension"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyOptions:
+    """The options of one `pgimport run --from-golden`."""
+
+    golden: str  # the database to copy
+    access: Access
+    database: str
+    owner: str
+    owner_password: str = field(repr=False)
+    password_is_new: bool
+    recreate: bool
+    warnings: list[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The options of one `pgimport run`."""
@@ -33,9 +54,10 @@ class Options:
     access: Access
     database: str
     owner: str
-    owner_password: str = field(repr=False)
+    owner_password: str | None = field(repr=False)  # None: the target is golden
     password_is_new: bool
     recreate: bool
+    golden: bool  # nobody can log in to the target
     dry_run: bool
     plan: bool  # implies dry_run
     json: bool
@@ -65,8 +87,39 @@ class Options:
         return f"{self.source.dbname} on {address}"
 
 
+def read_copy_options(arguments: argparse.Namespace, environment: Mapping[str, str]) -> CopyOptions | Failure:
+    """Reads the options of a copy, as `read_options` does."""
+    if ignored := [name for name in _ONLY_IMPORT if getattr(arguments, name)]:
+        option = ignored[0].replace("_", "-")
+        return Failure(
+            Reason.INVALID_SPEC, f"--{option} does not apply to --from-golden, which copies a whole database"
+        )
+    text = _read_url("target", arguments.target, arguments.target_file, environment.get(ENV_TARGET_URL))
+    if isinstance(text, Failure):
+        return text
+    target = _parse_target_url(text)
+    if isinstance(target, Failure):
+        return target
+    password = _read_owner_password(arguments.owner_password_file)
+    if isinstance(password, Failure):
+        return password
+    return CopyOptions(
+        golden=arguments.from_golden,
+        access=_build_access(target, text),
+        database=target.dbname,
+        owner=arguments.owner or owner_role_name(target.dbname),
+        owner_password=password or secrets.token_urlsafe(PASSWORD_BYTES),
+        password_is_new=password is None,
+        recreate=arguments.recreate,
+        warnings=_warn_of_password("target", arguments.target, target),
+    )
+
+
 def read_options(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Options | Failure:
     """Reads all files and checks all values. Opens no connection. No message contains a password."""
+    if arguments.golden and arguments.owner_password_file:
+        message = "--owner-password-file does not apply to --golden: nobody can log in to a golden database"
+        return Failure(Reason.INVALID_SPEC, message)
     source_text = _read_url("source", arguments.source, arguments.source_file, environment.get(ENV_SOURCE_URL))
     if isinstance(source_text, Failure):
         return source_text
@@ -96,9 +149,10 @@ def read_options(arguments: argparse.Namespace, environment: Mapping[str, str]) 
         access=_build_access(target, target_text),
         database=target.dbname,
         owner=arguments.owner or owner_role_name(target.dbname),
-        owner_password=password or secrets.token_urlsafe(PASSWORD_BYTES),
-        password_is_new=password is None,
+        owner_password=None if arguments.golden else password or secrets.token_urlsafe(PASSWORD_BYTES),
+        password_is_new=password is None and not arguments.golden,
         recreate=arguments.recreate,
+        golden=arguments.golden,
         dry_run=arguments.dry_run or arguments.plan,
         plan=arguments.plan,
         json=arguments.json,

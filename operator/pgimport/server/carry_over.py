@@ -154,17 +154,18 @@ def write_properties(connection: Connection, target: str, statements: Sequence[s
 def _build_role_comment(comment: str | None, record: ShadowRecord) -> str | None:
     """Returns the old owner's comment, with the settings of the source so that the next import can replace them.
 
-    A target that the command line created has no mark. Its comment names only settings. The number of a copy stays: a
-    process that was frozen could otherwise replace what was imported into the copy by the same copy again.
+    A target that the command line created has no mark. Its comment names settings and, if it is golden, its content.
+    The number of a copy stays: a process that was frozen could otherwise replace what was imported into the copy by the
+    same copy again.
     """
-    mark, old = parse_owner_comment(comment), parse_shadow_record(comment).imported
-    imported = record.imported if mark is not None else None
+    mark, old, imported = parse_owner_comment(comment), parse_shadow_record(comment).imported, record.imported
     if imported is not None and old is not None:
         imported = imported.model_copy(update={"copy_number": old.copy_number})
     record = record.model_copy(update={"imported": imported})
-    if mark is None and comment is not None and parse_shadow_record(comment) == ShadowRecord():
-        return comment  # a person wrote it
-    return format_owner_comment(mark, record) if mark is not None or record.settings else None
+    by_person = mark is None and comment is not None and parse_shadow_record(comment) == ShadowRecord()
+    if by_person and imported is None:
+        return comment
+    return format_owner_comment(mark, record) if mark is not None or record.settings or imported is not None else None
 
 
 def _build_privilege_grants(carry_over: CarryOver, database: sql.Identifier) -> Iterator[sql.Composed]:

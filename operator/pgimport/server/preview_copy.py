@@ -292,7 +292,12 @@ def _take_content(connection: Connection, access: Access, plan: CopyPlan, connec
     """
     preview = plan.preview
     rows = connection.execute(read_query("content_owners"), {"database": preview.database}).fetchall()
-    owners = [name for name, comment in rows if parse_owner_comment(comment) is not None and name != preview.role]
+    owners = [
+        name
+        for name, comment in rows
+        # The command line leaves no mark on the owner of an import.
+        if (parse_owner_comment(comment) is not None or name == plan.source_role) and name != preview.role
+    ]
     temporary = f"pgimport_temporary_{short_hash(preview.database, 20)}"
     if not owners:
         drop_role(connection, access, temporary, connect)  # a crash after the last change may have left it

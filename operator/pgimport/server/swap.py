@@ -64,7 +64,8 @@ class SwapPlan:
     names: AttemptNames
     busy_timeout_seconds: float  # how long to try again while a database is in use
     may_log_in: bool = True  # whether the new owner may log in: nobody may log in to a golden preview
-    content: ImportedContent = field(default_factory=ImportedContent)  # what the new owner's comment says
+    # What the new owner's comment says about the data. None: nothing, as the command line leaves no mark.
+    content: ImportedContent | None = field(default_factory=ImportedContent)
 
     @property
     def replaced(self) -> AttemptNames:
