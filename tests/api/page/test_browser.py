@@ -1,0 +1,163 @@
+"""The page in a real browser: signing in, live changes, uploads, no script, narrow windows, accessibility."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page
+from tests.api.conftest import SOURCE, Api, start_import
+from tests.api.page.test_pages import a_condition, a_time
+from tests.support.browser import run_browser
+
+from pgimport.model.names import IMPORTS, PREVIEWS, SCHEDULES
+
+pytestmark = [pytest.mark.thorough, pytest.mark.browser]
+VIEWS = ("/imports", "/imports/new", "/previews", "/schedules")
+HOSTILE = "<b onmouseover=alert(1)>\x07" + "x" * 10_000
+PICTURES = os.environ.get("PGIMPORT_WRITE_PICTURES")  # a folder for a picture of each view
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with run_browser() as running:
+        yield running
+
+
+@pytest.fixture
+def context(browser: Browser, api: Api) -> Iterator[BrowserContext]:
+    opened = browser.new_context(base_url=api.url.replace("127.0.0.1", "localhost"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, api: Api) -> Iterator[Page]:
+    page, problems = sign_in(context, api), []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: problems.append(dialog.message))
+    page.on("console", lambda message: problems.append(message.text) if "Security Policy" in message.text else None)
+    yield page
+    assert not problems
+
+
+def sign_in(context: BrowserContext, api: Api) -> Page:
+    page = context.new_page()
+    page.goto("/ui/")
+    page.get_by_label("API key").fill(api.keys["all"])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/ui/imports")
+    return page
+
+
+@pytest.fixture(scope="module")
+def job_id(api: Api) -> str:
+    """A failed import with texts of every kind, a running one, a golden preview and a schedule."""
+    failed, running = start_import(api), start_import(api)
+    api.set_status(
+        IMPORTS,
+        failed.partition(".")[2],
+        state="failed",
+        error=HOSTILE,
+        startedAt=a_time(minutes=9),
+        completedAt=a_time(minutes=3),
+        conditions=[a_condition(reason="SourceRefused", message=HOSTILE)],
+        attemptHistory=[{"number": 1, "pod": "p", "podUID": "u", "error": HOSTILE, "lastStderr": "line\n" * 80}],
+        skippedObjects=[{"object": "TABLE public.orders", "why": HOSTILE, "group": "refused", "rows": 3}],
+        preflight={"checks": [{"name": "source_reachable", "status": "fail", "detail": HOSTILE}]},
+    )
+    progress = {"phase": "data", "percent": 42, "bytesDone": 10, "bytesTotal": 30, "bytesPerSecond": 5}
+    api.set_status(IMPORTS, running.partition(".")[2], state="running", progress=progress)
+    template = {"project": "shop", "source": {"urlSecretRef": {"name": "s"}}, "target": {"previewDatabase": "gold"}}
+    objects: dict[str, dict[str, object]] = {
+        PREVIEWS: {"kind": "PreviewDatabase", "spec": {"project": "shop", "golden": True}},
+        SCHEDULES: {
+            "kind": "PostgresImportSchedule",
+            "spec": {"project": "shop", "schedule": "0 3 * * *", "importTemplate": template},
+        },
+    }
+    for kind, body in objects.items():
+        meta = {"name": "nightly", "namespace": "shop"}
+        path = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{kind}"
+        api.context.cluster.create(path, {"apiVersion": "capydb.dev/v1alpha1", "metadata": meta, **body})
+        api.set_status(kind, "nightly", state="ready", dataAsOf=a_time(hours=7))
+    return failed
+
+
+def test_the_browser_keeps_the_session_and_forgets_it(page: Page) -> None:
+    for view in VIEWS:
+        assert page.goto(f"/ui{view}").status == 200  # type: ignore[union-attr]  # None only for a page without a URL
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/ui/sign-in")
+    page.goto("/ui/imports")
+    page.wait_for_url("**/ui/sign-in")
+
+
+def test_an_open_page_shows_changes(page: Page, api: Api, job_id: str) -> None:
+    page.goto("/ui/imports")
+    running = start_import(api)
+    page.get_by_role("link", name=running.partition(".")[2]).wait_for()
+    progress = {"phase": "indexes", "percent": 77}
+    api.set_status(IMPORTS, running.partition(".")[2], state="running", progress=progress)
+    page.get_by_text("77 %").wait_for()
+
+
+def test_an_import_is_started_and_cancelled(page: Page) -> None:
+    page.goto("/ui/imports/new")
+    page.get_by_label("Source").fill("ftp://x")
+    page.get_by_role("button", name="Start the import").click()
+    page.get_by_role("alert").wait_for()
+    page.get_by_label("Source").fill(SOURCE)
+    page.get_by_role("button", name="Start the import").click()
+    page.get_by_role("button", name="Cancel the import").click()
+    page.wait_for_load_state()
+    assert page.get_by_role("button", name="Cancel the import").count() == 0
+
+
+def test_a_failed_upload_says_why(page: Page, tmp_path: Path) -> None:
+    """The store of these tests does not answer."""
+    page.goto("/ui/imports/new")
+    (tmp_path / "shop.dump").write_bytes(b"PGDMP")
+    page.get_by_label("Or a dump file from this computer").set_input_files(tmp_path / "shop.dump")
+    page.get_by_text("The upload failed:").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_every_view_can_be_used_by_everyone(browser: Browser, api: Api, job_id: str, width: int, scheme: str) -> None:
+    viewport = {"width": width, "height": 800}
+    url = api.url.replace("127.0.0.1", "localhost")
+    context = browser.new_context(base_url=url, viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
+    page = sign_in(context, api)
+    for name in (*VIEWS, f"/imports/{job_id}"):
+        page.goto(f"/ui{name}")
+        violations = Axe().run(page).response["violations"]
+        assert not [(found["id"], found["nodes"][0]["html"][:200]) for found in violations], name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the window"
+        if PICTURES:
+            page.screenshot(path=f"{PICTURES}/{name.strip('/').replace('/', '-')[:20]}-{width}-{scheme}.png")
+    context.close()
+
+
+def test_without_scripts_every_action_works(browser: Browser, api: Api) -> None:
+    context = browser.new_context(base_url=api.url.replace("127.0.0.1", "localhost"), java_script_enabled=False)
+    page = sign_in(context, api)
+    page.goto("/ui/previews")
+    form = page.locator("form.stack")
+    form.get_by_label("Name").fill("by-keyboard")
+    form.get_by_label("Name").press("Enter")
+    page.get_by_text("by-keyboard").first.wait_for()
+    page.get_by_text("Actions of by-keyboard").click()
+    row = page.get_by_role("row", name="by-keyboard")
+    row.get_by_label("Name, to confirm").fill("by-keyboard")
+    row.get_by_role("button", name="Delete").click()
+    page.wait_for_load_state()
+    assert page.get_by_text("by-keyboard").count() == 0
+    context.close()
+
+
+def test_texts_of_sources_run_no_script(page: Page, job_id: str) -> None:
+    page.goto(f"/ui/imports/{job_id}")
+    assert page.locator("[onmouseover]").count() == 0
+    assert page.get_by_text("<b onmouseover=alert(1)>\\x07").first.is_visible()
