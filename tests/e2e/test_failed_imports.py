@@ -162,7 +162,6 @@ def test_the_report_shows_the_check_that_failed(failed: dict[str, Manifest]) -> 
     expected = {
         "wrong-password": "source_reachable",
         "unknown-host": "source_reachable",
-        "newer-source": "source_version_compatible",
         "extension": "extensions_available_on_target",
         "too-large": "source_size_within_plan",
     }
