@@ -32,7 +32,7 @@ class FileContents:
     extensions: Sequence[SourceExtension] = ()  # the version is empty: a dump does not contain it
     properties: DatabaseProperties = field(default_factory=DatabaseProperties)
     schemas: Sequence[str] = ()
-    extension_needs: ExtensionNeeds | None = None  # None: not known, as plain SQL tells no dependencies
+    extension_needs: ExtensionNeeds | None = None  # None: not known
     stored: StoredProperties = field(default_factory=StoredProperties)
     money_columns: Sequence[str] = ()  # `public.orders.total`
     large_objects: int | None = None  # None: not known before the file is read

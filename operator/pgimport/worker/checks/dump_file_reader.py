@@ -32,13 +32,15 @@ from pgimport.worker.archive.toc import (
 )
 from pgimport.worker.checks.check_results import SourceReport
 from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file, split_file_extensions
+from pgimport.worker.checks.plain_needs import PlainNeeds
 from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_opening import OpenedDump, open_dump, walk_archive
 from pgimport.worker.engines.file.dump_stream import CHUNK, DumpStream
 from pgimport.worker.engines.file.file_kinds import DumpFormat
 from pgimport.worker.engines.file.local_file import open_file
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
-from pgimport.worker.engines.file.plain_statement import forecast_skipped
+from pgimport.worker.engines.file.plain_statement import forecast_skipped, parse_statement
+from pgimport.worker.engines.file.search_path import SearchPath
 from pgimport.worker.engines.file.statement_subject import parse_subject
 from pgimport.worker.engines.file.whole_file import find_unpack_limit, read_to_the_end
 from pgimport.worker.postgres.encodings import UTF8, find_codec
@@ -91,7 +93,7 @@ def check_file(order: Order, source: DumpLocation) -> SourceReport:
         if order.sha256 is not None or (opened.path is not None and is_small):
             read_to_the_end(order, opened.stream, download)
     skipped = [
-        *(split_file_extensions(order, contents).skipped_objects if contents.extension_needs is None else ()),
+        *(split_file_extensions(order, contents).skipped_objects if contents.file.format == "plain" else ()),
         *contents.stored.skipped,
         *contents.skipped,
     ]
@@ -206,13 +208,14 @@ def _read_plain_contents(source: DumpLocation, file: DumpFileInfo, stream: DumpS
     settings: list[DatabaseSetting] = []
     comment: str | None = None
     properties, encoding, codec = guess_properties(DEFAULT_ENCODING), DEFAULT_ENCODING, UTF8
-    money_columns = MoneyColumns()
+    money_columns, needs = MoneyColumns(), PlainNeeds()
     for item in lexer.items():
         if isinstance(item, CopyRows) or stream.bytes_unpacked > MAX_PLAIN_HEAD:
             break
         if isinstance(item, PsqlCommand):
             continue
         text = item.text[:MAX_STATEMENT_HEAD].decode(codec, "replace")
+        needs.add(parse_statement(item, codec, SearchPath()))
         tokens = parse_tokens(text)
         money_columns.add(text)
         if tokens[:2] == ["create", "extension"]:
@@ -245,6 +248,7 @@ def _read_plain_contents(source: DumpLocation, file: DumpFileInfo, stream: DumpS
         server_version=server_version,
         server_version_num=_parse_version_num(server_version) if version else 0,
         extensions=extensions,
+        extension_needs=needs.build(extensions),
         properties=properties,
         schemas=schemas,
         stored=build_stored_properties(settings, comment),

@@ -18,6 +18,7 @@ class ExtensionNeeds:
 
     objects: dict[str, list[str]] = field(default_factory=dict)  # extension → titles of objects that need it
     requiring: dict[str, set[str]] = field(default_factory=dict)  # extension → extensions that need it
+    is_partial: bool = False  # whether later parts of a file may need more
 
     def add(self, extension: str, title: str) -> None:
         self.objects.setdefault(extension, []).append(title)

@@ -19,6 +19,7 @@ from pgimport.worker.scope.patterns import EXCLUDED_EXTENSION, compile_patterns
 
 ALWAYS_THERE = "plpgsql"  # every new database has it
 NOTHING_NEEDS_IT = "nothing in the database needs it"
+NOTHING_BEFORE_ROWS = "nothing in front of the dump's first rows needs it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ def _find_own_reason(
 def _find_reason(name: str, needed_by: list[str] | None, context: ExtensionContext) -> str | None:
     """Returns the reason to skip an extension that the target could get, or None."""
     order, shadow = context.order, context.shadow
-    nothing = f"{NOTHING_NEEDS_IT}: " if needed_by == [] else ""
+    is_partial = context.needs is not None and context.needs.is_partial
+    nothing = f"{NOTHING_BEFORE_ROWS if is_partial else NOTHING_NEEDS_IT}: " if needed_by == [] else ""
     if name in WITHOUT_USE_IN_A_COPY and not needed_by:
         return WITHOUT_USE_IN_A_COPY[name]
     if shadow is not None:

@@ -371,3 +371,22 @@ def test_rows_that_the_file_itself_changes_cost_no_import(comparison: Comparison
 def test_statements_that_may_change_rows_are_known(statement: str, with_rows: bool, without_rows: bool) -> None:
     assert may_change_rows(statement, has_rows=True) == with_rows
     assert may_change_rows(statement, has_rows=False) == without_rows
+
+
+def test_an_extension_that_nothing_needs_costs_no_import(file_bench: Bench, serve_dump: ServeDump) -> None:
+    """A live source and an archive skip it too."""
+    statements = """
+    SELECT pg_catalog.set_config('search_path', '', false);
+    CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public;
+    CREATE TABLE public.t (id {});
+    """
+    serve_dump(build_plain_dump(statements.format("int")))
+    report = file_bench.preflight(allowed_extensions=[])
+    assert report.ok
+    assert report.preflight is not None
+    details = " ".join(check.detail for check in report.preflight.checks)
+    assert "skips pgcrypto (nothing in front of the dump's first rows needs it" in details
+    serve_dump(build_plain_dump(statements.format("int DEFAULT length(public.crypt('a', 'b'))")))
+    report = file_bench.preflight(allowed_extensions=[])
+    assert report.failure is not None
+    assert "TABLE public.t" in report.failure.message
