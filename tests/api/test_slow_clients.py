@@ -4,11 +4,11 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.types import Message
@@ -58,7 +58,7 @@ def read_body(connection: socket.socket) -> bytes:
 
 
 @pytest.fixture
-def aborted(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+def aborted(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """An event that the API sets when it ends a connection because of a slow client."""
     event, abort = threading.Event(), ApiProtocol._abort
 
@@ -102,7 +102,7 @@ def test_a_report_counts_until_it_was_read(api: Api) -> None:
     job, limit = start_import(api), RequestLimit("reports", total=1, each=1)
     store(api, job, ["\n".join(build_report_lines(a_result()))])
     app = build_app(replace(api.context, report_limit=limit))
-    scope = {"type": "http", "method": "GET", "path": f"/v1/jobs/{job}/report", "query_string": b""}
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": f"/v1/jobs/{job}/report", "query_string": b""}
     scope |= {"headers": [(b"x-api-key", api.keys["all"].encode())], "client": None, "server": None}
 
     async def run() -> None:

@@ -92,10 +92,8 @@ def build_job(project: ProjectObject, import_object: ImportObject) -> Job:
     """Builds a job from the resource. Fields that the operator has not set yet are taken from metadata and spec."""
     meta, spec, status = import_object.meta, import_object.spec, import_object.status
     preview = spec.target.preview_database if spec and spec.target else None
-    cancelled, ready = (
-        spec is not None and spec.cancel and status.state is None,
-        find_condition(status.conditions, READY),
-    )
+    cancelled = spec is not None and spec.cancel and status.state is None
+    ready = find_condition(status.conditions, READY)
     return Job.model_validate(
         {name: getattr(status, name) for name in JobFields.model_fields}
         | {
@@ -111,8 +109,8 @@ def build_job(project: ProjectObject, import_object: ImportObject) -> Job:
             "fully_imported": _is_fully_imported(status),
             "created_at": meta.created_at,
             "updated_at": status.updated_at or meta.created_at,
-            "reason": ready and ready.reason,
-            "message": ready and ready.message,
+            "reason": ready.reason if ready else None,
+            "message": ready.message if ready else None,
             "retry_classification": status.retry_classification.value if status.retry_classification else None,
         }
     )

@@ -146,8 +146,8 @@ def build_preview_body(project: ProjectObject, preview: PreviewObject) -> Previe
         project_id=project.meta.name,
         mode=spec.mode,
         state=PreviewState.DELETING if preview.meta.deleting else state,
-        reason=ready and ready.reason,
-        message=ready and ready.message,
+        reason=ready.reason if ready else None,
+        message=ready.message if ready else None,
         golden=spec.golden,
         ttl_hours=None if spec.golden else -(-spec.ttl // timedelta(hours=1)),  # rounded up
         data_as_of=preview.status.data_as_of,
