@@ -75,6 +75,28 @@ def test_the_same_idempotency_key_gives_the_same_job(api: Api) -> None:
     assert "4711" not in str(annotations)
 
 
+@pytest.mark.parametrize("part", ["previewdatabases", "secrets"])
+def test_a_request_that_fails_leaves_nothing_unless_it_can_be_repeated(api: Api, part: str) -> None:
+    def list_specs(kind: str) -> dict[str, Any]:
+        items = api.context.cluster.get(f"/apis/capydb.dev/v1alpha1/{kind}")["items"]
+        return {item["metadata"]["name"]: item["spec"] for item in items}
+
+    body, imports, previews = {"source_url": SOURCE}, list_specs(IMPORTS), list_specs(PREVIEWS)
+    api.kubernetes.refuse("POST", part, 500)
+    assert api.call("POST", "/projects/shop/imports", json=body).status_code == 503
+    (spec,) = (spec for name, spec in list_specs(IMPORTS).items() if name not in imports)
+    assert spec["cancel"] is True
+    assert list_specs(PREVIEWS) == previews
+    headers, imports = {"Idempotency-Key": f"without {part}"}, list_specs(IMPORTS)
+    for status in (503, 202):
+        if status == 503:
+            api.kubernetes.refuse("POST", part, 500)
+        assert api.call("POST", "/projects/shop/imports", json=body, headers=headers).status_code == status
+    (spec,) = (spec for name, spec in list_specs(IMPORTS).items() if name not in imports)
+    assert "cancel" not in spec
+    assert spec["target"]["previewDatabase"] in list_specs(PREVIEWS)
+
+
 def test_twenty_concurrent_requests_with_one_key_start_one_job(api: Api) -> None:
     ids: list[str] = []
 

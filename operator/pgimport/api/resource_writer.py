@@ -1,5 +1,6 @@
 """Writes objects to Kubernetes and to the cache, so that the next read of this replica returns them."""
 
+import logging
 from typing import Any
 
 from pgimport.api.api_context import ApiContext
@@ -7,12 +8,13 @@ from pgimport.api.error_responses import ApiError
 from pgimport.api.import_plan import ImportPlan
 from pgimport.api.resource_manifests import ANNOTATION_BODY, build_source_secret
 from pgimport.kubernetes_client import api_paths
-from pgimport.kubernetes_client.custom_resources import is_terminal, parse_import
-from pgimport.model.errors import Conflict, NotFound
+from pgimport.kubernetes_client.custom_resources import is_terminal, parse_import, parse_meta
+from pgimport.model.errors import Conflict, NotFound, PgimportError
 from pgimport.model.names import IMPORTS, PREVIEWS
 from pgimport.model.resources import ImportObject, ObjectMeta
 
 Json = dict[str, Any]
+_log = logging.getLogger(__name__)
 
 
 def write_import(context: ApiContext, plan: ImportPlan) -> ImportObject:
@@ -23,11 +25,30 @@ def write_import(context: ApiContext, plan: ImportPlan) -> ImportObject:
     body = create_object(context, IMPORTS, plan.import_object)
     if is_terminal(body):
         return parse_import(body)
-    if plan.preview is not None:
-        create_object(context, PREVIEWS, plan.preview)
-    if plan.source_url is not None:
-        _ensure_source_secret(context, body, plan.source_url)
+    preview: Json | None = None
+    try:
+        if plan.preview is not None:
+            preview = create_object(context, PREVIEWS, plan.preview)
+        if plan.source_url is not None:
+            _ensure_source_secret(context, body, plan.source_url)
+    except (PgimportError, ApiError):
+        if ANNOTATION_BODY not in plan.import_object["metadata"]["annotations"]:
+            _withdraw(context, body, preview)
+        raise
     return parse_import(body)
+
+
+def _withdraw(context: ApiContext, import_body: Json, preview: Json | None) -> None:
+    """Cancels the import and deletes the preview of a request that failed.
+
+    Without an Idempotency-Key, no other request completes them.
+    """
+    try:
+        patch_object(context, IMPORTS, parse_meta(import_body), {"spec": {"cancel": True}}, "job")
+        if preview is not None:
+            delete_object(context, PREVIEWS, parse_meta(preview))
+    except (PgimportError, ApiError) as error:
+        _log.warning("the import of a request that failed cannot be cancelled: %s", error)
 
 
 def create_object(context: ApiContext, resource: str, manifest: Json) -> Json:
