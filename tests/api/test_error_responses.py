@@ -187,7 +187,6 @@ def test_head_is_answered_like_get_without_a_body(api: Api, path: str) -> None:
     get, head = (api.client.request(method, path, headers=headers) for method in ("GET", "HEAD"))
     assert (head.status_code, head.content) == (get.status_code, b"")
     assert head.headers["content-length"] == get.headers["content-length"]
-    assert 'method="HEAD",route="/healthz"' in api.client.get("/metrics").text or path != "/healthz"
 
 
 def test_head_of_a_route_that_changes_something_is_not_allowed(api: Api) -> None:
