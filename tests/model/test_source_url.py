@@ -170,6 +170,14 @@ def test_a_host_that_is_allowed_by_name_is_no_metadata_service_of_a_cloud(addres
     assert "metadata service" in decision.message
 
 
+@pytest.mark.parametrize("address", ["100.100.100.200", "fd00:ec2::254", "169.254.169.254"])
+def test_a_network_does_not_allow_a_metadata_service_within_it(address: str) -> None:
+    """Seen before: fd00::/8 or 100.64.0.0/10, allowed for the cluster's own servers, also allowed the credentials."""
+    networks = ["100.64.0.0/10", "fd00::/8", "169.254.0.0/16"]
+    assert isinstance(decide_address("h", [address], AllowedSources(allowed_cidrs=networks)), Failure)
+    assert decide_address("h", [address], AllowedSources(allowed_cidrs=[*networks, address])) == address
+
+
 def test_the_checked_address_is_pinned_and_the_host_name_is_kept() -> None:
     url = parse_source_url("postgresql://u:p@db.example.com/d")
     assert isinstance(url, SourceURL)

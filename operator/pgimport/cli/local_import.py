@@ -25,12 +25,13 @@ from pgimport.model.owner_comment import ImportedContent, OwnerComment
 from pgimport.model.project_spec import AllowedSources, SSLMode
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceInfo, WorkerResult
+from pgimport.model.source_addresses import METADATA_SERVICES
 
 if TYPE_CHECKING:
     from pgimport.server.kept_connection import KeptConnection
 
 # The user may reach every address that this machine reaches, so no address is refused.
-ALL_ADDRESSES = AllowedSources(allowed_cidrs=["0.0.0.0/0", "::/0"])
+ALL_ADDRESSES = AllowedSources(allowed_cidrs=["0.0.0.0/0", "::/0", *map(str, METADATA_SERVICES)])
 BUSY_TIMEOUT = 60.0  # seconds that the swap waits for sessions that the admin may not end
 IMPORT_NAME = "command-line"
 

@@ -106,7 +106,8 @@ class AllowedSources(StrictModel):
     allowed_cidrs: list[NetworkAddress] = Field(
         default=[],
         max_length=64,
-        description="Networks in CIDR notation that sources may be in although they are not public.",
+        description="Networks in CIDR notation that sources may be in although they are not public. The address"
+        " of a cloud's metadata service needs an entry of its own.",
     )
     allowed_hosts: list[HostPattern] = Field(
         default=[],

@@ -101,6 +101,13 @@ def _is_public(address: Address) -> bool:
     return address in _PUBLIC_6 and not _is_within(address, _NOT_PUBLIC_6)
 
 
+def _is_network_allowed(address: Address, allowed: tuple[Network, ...]) -> bool:
+    """A metadata service needs an entry of its own: an admin who allows fd00::/8 means the cluster's own servers."""
+    if _is_within(address, METADATA_SERVICES):
+        return ipaddress.ip_network(address) in allowed
+    return _is_within(address, allowed)
+
+
 def _is_host_allowed(host: str, patterns: list[str]) -> bool:
     name = host.lower().rstrip(".")
     for pattern in (text.lower().rstrip(".") for text in patterns):
@@ -133,7 +140,7 @@ def decide_address(host: str, addresses: list[str], sources: AllowedSources) -> 
         except ValueError:
             return _forbid(host, "its name resolves to something that is not an IP address", _CHECK_NAME)
         for real in _unwrap(address):
-            if _is_within(real, cidrs):
+            if _is_network_allowed(real, cidrs):
                 continue
             if _is_within(real, _NEVER_BY_NAME):
                 return _forbid(host, f"{text} is {_describe_reserved(real)}", _PUBLIC_ADDRESS)
