@@ -31,7 +31,8 @@ def running(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]
 
 
 def events(*bodies: Json) -> str:
-    return "".join(json.dumps({"type": "MODIFIED", "object": body}, indent=4) + "\n" for body in bodies)
+    """Returns what kubectl prints with --watch --output-watch-events --output json: a line for each event."""
+    return "".join(json.dumps({"type": "MODIFIED", "object": body}) + "\n" for body in bodies)
 
 
 def test_a_list_for_a_program_is_tab_separated_without_a_header(kubectl: FakeKubectl) -> None:
@@ -95,7 +96,7 @@ def test_a_wait_for_several_imports_returns_the_code_of_the_first_failure(kubect
 
 
 def test_a_wait_ends_when_its_object_is_deleted_or_its_time_is_over(kubectl: FakeKubectl) -> None:
-    kubectl.answer("--watch debian", json.dumps({"type": "DELETED", "object": an_import()}, indent=4) + "\n")
+    kubectl.answer("--watch debian", json.dumps({"type": "DELETED", "object": an_import()}) + "\n")
     kubectl.answer("--watch slow", events(a_running_import()), hangs=True)
     assert kubectl.run("import", "wait", "debian").err == "pgimport: import debian was deleted\n"
     ended = kubectl.run("import", "wait", "slow", "--timeout", "1s")

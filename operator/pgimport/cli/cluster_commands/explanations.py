@@ -9,6 +9,7 @@ from pgimport.cli.cluster_commands.import_pages import (
     build_progress,
     describe_attempts,
     describe_condition,
+    find_hint,
     read_error,
 )
 from pgimport.cli.cluster_commands.objects import (
@@ -16,7 +17,6 @@ from pgimport.cli.cluster_commands.objects import (
     count_of,
     find_condition,
     has_ended,
-    hint_of,
     name_of,
     read,
     reason_of,
@@ -27,6 +27,7 @@ from pgimport.model.reasons import Reason
 UNCHANGED = "The target is as it was before the import."
 WAITS_FOR_OTHERS = (Reason.WAITING_FOR_TARGET, Reason.WAITING_FOR_SLOT, Reason.QUEUED, Reason.WAITING_FOR_REFRESH)
 NEEDS_NEW_TARGET = (Reason.TARGET_NOT_FOUND, Reason.TARGET_GONE)
+NEEDS_OTHER_SPEC = (Reason.INVALID_SPEC, Reason.NOT_SUPPORTED, Reason.PROJECT_MISMATCH, Reason.FILTER_INVALID)
 LOG_HELPS = (Reason.WORKER_FAILED, Reason.POST_IMPORT_FAILED, Reason.RESTORE_FAILED, Reason.DUMP_FAILED)
 
 
@@ -64,13 +65,12 @@ def _list_facts(body: Json, around: Surroundings) -> list[tuple[str, str]]:
         return [("reason", "The operator has not seen the import yet. If this lasts, run `doctor`.")]
     failed = state_of(body) in ("failed", "cancelled")
     error = read_error(body)
-    hint = hint_of(body)
     return [
         ("reason", reason_of(body) if failed else describe_condition(condition)),
         ("error", error if failed or reason_of(body) == Reason.RETRYING else ""),
         ("Secret", _describe_secret(body, around.secret)),
         ("preview", _describe_preview(body, around)),
-        ("what to do", hint if hint not in f"{error} {condition.get('message')}" else ""),
+        ("what to do", find_hint(body, f"{error} {condition.get('message')}")),
     ]
 
 
@@ -135,6 +135,8 @@ def suggest_commands(body: Json, around: Surroundings) -> list[str]:
         return [f"PGIMPORT import logs {name}", f"PGIMPORT import retry {name}"]
     if reason == Reason.VERIFICATION_FAILED:
         return [f"PGIMPORT import report {name}", f"PGIMPORT import retry {name}"]
+    if reason in NEEDS_OTHER_SPEC:
+        return ["PGIMPORT import create --help"]
     return [f"PGIMPORT import retry {name}"]
 
 

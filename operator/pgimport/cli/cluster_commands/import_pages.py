@@ -180,8 +180,13 @@ def build_failure(body: Json) -> list[Block]:
     """Builds the first error of an import that has failed; otherwise nothing."""
     if state_of(body) != "failed":
         return []
-    error, hint = read_error(body), hint_of(body)
-    return [Fields([("reason", reason_of(body)), ("error", error), ("hint", "" if hint in error else hint)])]
+    error = read_error(body)
+    return [Fields([("reason", reason_of(body)), ("error", error), ("hint", find_hint(body, error))])]
+
+
+def find_hint(body: Json, text: str) -> str:
+    """Returns the hint of the reason, unless the text has one: that of the failure itself is more precise."""
+    return "" if "(hint: " in text else hint_of(body)
 
 
 def read_error(body: Json) -> str:
@@ -239,9 +244,10 @@ def describe_verification(verification: Json) -> list[str]:
         count_of(int(verification.get("tables") or 0), "table"),
         count_of(int(verification.get("rows") or 0), "row"),
         count_of(int(verification.get("sequences") or 0), "sequence"),
-        *(count_of(int(item["count"]), str(item["kind"])) for item in verification.get("compared") or []),
     ]
     lines = [f"{verification.get('mode') or 'counts'}: {', '.join(compared)}"]
+    if others := [f"{item['count']} × {item['kind']}" for item in verification.get("compared") or []]:
+        lines.append(f"definitions: {', '.join(others)}")
     for item in verification.get("differences") or []:
         rows = f"{item.get('sourceRows')} rows at the source, {item.get('targetRows')} in the copy"
         lines.append(f"{item['table']} differs: {rows}")

@@ -149,13 +149,9 @@ class Watch:
 
 
 def _read_events(stream: IO[str], events: "queue.SimpleQueue[Json | None]") -> None:
-    """Puts each event into the queue, and None at the end. kubectl prints an event as JSON of several lines."""
-    lines: list[str] = []
+    """Puts each event into the queue, and None at the end. kubectl prints an event as a line of JSON."""
     for line in stream:
-        lines.append(line)
-        if line.rstrip("\n") == "}":
-            events.put(_parse("".join(lines)))
-            lines.clear()
+        events.put(_parse(line))
     events.put(None)
 
 
