@@ -274,8 +274,12 @@ def test_a_copy_that_waits_is_forgotten_if_the_primary_becomes_a_url(operator: O
     operator.settle(golden, is_ready)
     operator.cluster.patch(project, {"spec": {"primary": {"previewDatabase": golden}}})
     address, turn = f"{operator.server.host}:{operator.server.port}", threading.Event()
+
+    def wait_for_turn() -> None:
+        turn.wait()
+
     for number in range(PER_PROJECT):
-        operator.context.copies.begin(address, operator.project_uid, f"other_{number}", 1, turn.wait)
+        operator.context.copies.begin(address, operator.project_uid, f"other_{number}", 1, wait_for_turn)
     try:
         operator.create(copy, mode="clone")
         waiting = operator.settle(copy, has_reason("Cloning"))

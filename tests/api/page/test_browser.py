@@ -133,7 +133,7 @@ def test_every_view_can_be_used_by_everyone(browser: Browser, api: Api, job_id: 
     for name in (*VIEWS, f"/imports/{job_id}"):
         page.goto(f"/ui{name}")
         violations = Axe().run(page).response["violations"]
-        assert not [(found["id"], found["nodes"][0]["html"][:200]) for found in violations], name
+        assert not [(violation["id"], violation["nodes"][0]["html"][:200]) for violation in violations], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the window"
         if PICTURES:
             page.screenshot(path=f"{PICTURES}/{name.strip('/').replace('/', '-')[:20]}-{width}-{scheme}.png")

@@ -33,14 +33,14 @@ def list_imports(
     def matches(body: Json) -> bool:
         return state in ("", (body.get("status") or {}).get("state") or "pending")
 
-    found = _list(access, project, IMPORTS, lambda labels: LABEL_EPHEMERAL not in labels, matches)
-    return [(owner, parse_import(body)) for owner, body in found[:limit]], len(found) > limit
+    pairs = _list(access, project, IMPORTS, lambda labels: LABEL_EPHEMERAL not in labels, matches)
+    return [(owner, parse_import(body)) for owner, body in pairs[:limit]], len(pairs) > limit
 
 
 def list_previews(access: CallerAccess, project: str) -> list[tuple[ProjectObject, PreviewObject]]:
     """Lists previews, newest first. An empty `project` chooses all."""
-    found = _list(access, project, PREVIEWS, lambda _: True, lambda _: True)
-    return [(owner, parse_preview(body)) for owner, body in found]
+    pairs = _list(access, project, PREVIEWS, lambda _: True, lambda _: True)
+    return [(owner, parse_preview(body)) for owner, body in pairs]
 
 
 def _list(
@@ -67,5 +67,5 @@ def _position(body: Json) -> tuple[str, str]:
 
 def list_schedules(access: CallerAccess) -> list[tuple[ProjectObject, ScheduleObject]]:
     """Lists the schedules of all Projects, newest first."""
-    found = _list(access, "", SCHEDULES, lambda _: True, lambda _: True)
-    return [(owner, parse_schedule(body)) for owner, body in found]
+    pairs = _list(access, "", SCHEDULES, lambda _: True, lambda _: True)
+    return [(owner, parse_schedule(body)) for owner, body in pairs]
