@@ -10,6 +10,7 @@ from tests.server.crashing_connection import Crash, CrashingConnect
 from pgimport.model.names import replaced_names
 from pgimport.model.owner_comment import OwnerComment, format_owner_comment
 from pgimport.server.marked_objects import MarkedObject, drop_marked_object, read_marked_objects
+from pgimport.server.preview import drop_preview
 from pgimport.server.shadow import prepare_shadow
 from pgimport.server.swap import swap
 
@@ -74,3 +75,24 @@ def test_the_mark_of_a_replaced_database_cannot_be_forged(scenario: PreviewScena
         connection.execute(comment)
         assert ("database", replaced.database) in _list_objects(scenario)
         assert ("database", replaced.database) not in _list_objects(other)
+
+
+def test_a_database_that_somebody_gave_to_the_owner_of_a_preview_is_never_dropped(scenario: PreviewScenario) -> None:
+    """Seen before: after the preview was deleted, the sweep took the database for a part of it, and dropped it."""
+    extra = f"{scenario.database}_extra"
+    with scenario.server.connect() as connection:
+        connection.autocommit = True
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(extra), sql.Identifier(scenario.owner))
+        )
+    assert _list_objects(scenario) == [("database", scenario.database), ("role", scenario.owner)]
+    drop_preview(scenario.access, scenario.database, scenario.owner)
+    for marked in read_marked_objects(scenario.access, scenario.mark.project_uid):
+        if marked.mark.project_uid == scenario.mark.project_uid:
+            drop_marked_object(scenario.access, marked)
+    assert scenario.query("SELECT datname FROM pg_database WHERE datname = %s", extra) == [(extra,)]
+    ((_, role),) = _list_objects(scenario)
+    with scenario.server.connect() as connection:  # leave nothing behind
+        connection.autocommit = True
+        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(extra)))
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pgimport.model.names import AttemptNames, replaced_names
+from pgimport.model.names import AttemptNames, owner_role_name, replaced_names
 from pgimport.model.owner_comment import OwnerComment, parse_owner_comment
 from pgimport.server.connection import Connect, Connection, connect, read_query, session
 from pgimport.server.database_locks import lock_database_name
@@ -37,11 +37,12 @@ def read_marked_objects(access: Access, project_uid: str, *, connect: Connect = 
 
 
 def _read_all(connection: Connection) -> list[MarkedObject]:
+    """Lists all marked objects. A database that somebody else gave to the owner role of a preview is none of them."""
     rows = connection.execute(read_query("marked_objects")).fetchall()
     return [
         MarkedObject(kind, name, mark, tuple(holders), limit)
-        for kind, name, comment, holders, limit in rows
-        if (mark := parse_owner_comment(comment)) is not None
+        for kind, name, comment, holders, limit, owner in rows
+        if (mark := parse_owner_comment(comment)) is not None and owner in (None, owner_role_name(name))
     ]
 
 

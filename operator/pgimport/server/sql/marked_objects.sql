@@ -3,7 +3,7 @@
 -- except on a database that a swap has replaced. Tenants can write comments on databases whose owner they are a member
 -- of, not on roles. So the comment on a replaced database counts only if no role has one and the admin owns it. A long
 -- comment is left out; octet_length does not read a long value. For a role that was to be dropped, `holders` names the
--- databases in which something depends on it.
+-- databases in which something depends on it. `owner`: the role from which a database has its mark.
 WITH mark AS (
     SELECT s.classoid, s.objoid, s.description
       FROM pg_shdescription AS s
@@ -11,7 +11,9 @@ WITH mark AS (
                 ELSE s.description LIKE '{%%"pgimport"%%' END
 )
 SELECT 'database' AS kind, d.datname::text AS name,
-       coalesce(same.description, owner.description, own.description) AS comment, '{}'::text[] AS holders, NULL::int AS connection_limit
+       coalesce(same.description, owner.description, own.description) AS comment, '{}'::text[] AS holders,
+       NULL::int AS connection_limit,
+       CASE WHEN same.description IS NULL AND owner.description IS NOT NULL THEN pg_get_userbyid(d.datdba)::text END AS owner
   FROM pg_database AS d
   LEFT JOIN pg_roles AS r ON r.rolname = d.datname
   LEFT JOIN mark AS own ON own.classoid = 'pg_database'::regclass AND own.objoid = d.oid
@@ -27,7 +29,7 @@ SELECT 'role', r.rolname::text, m.description,
              JOIN pg_database AS d ON d.oid = s.dbid OR (s.classid = 'pg_database'::regclass AND d.oid = s.objid)
             WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
             ORDER BY 1 LIMIT 5) ELSE '{}' END,
-       r.rolconnlimit
+       r.rolconnlimit, NULL
   FROM pg_roles AS r
   JOIN mark AS m ON m.classoid = 'pg_authid'::regclass AND m.objoid = r.oid
  ORDER BY 1, 2
