@@ -77,9 +77,12 @@ def test_the_mark_of_a_replaced_database_cannot_be_forged(scenario: PreviewScena
         assert ("database", replaced.database) not in _list_objects(other)
 
 
-def test_a_database_that_somebody_gave_to_the_owner_of_a_preview_is_never_dropped(scenario: PreviewScenario) -> None:
+@pytest.mark.parametrize("name", ["{}_extra", "{}_owner"], ids=["another name", "the name of the role"])
+def test_a_database_that_somebody_gave_to_the_owner_of_a_preview_is_never_dropped(
+    scenario: PreviewScenario, name: str
+) -> None:
     """Seen before: after the preview was deleted, the sweep took the database for a part of it, and dropped it."""
-    extra = f"{scenario.database}_extra"
+    extra = name.format(scenario.database)
     with scenario.server.connect() as connection:
         connection.autocommit = True
         connection.execute(

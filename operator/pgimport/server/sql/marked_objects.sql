@@ -1,9 +1,10 @@
--- Lists the databases and roles whose comment may contain a mark, databases first: the comment of the role itself, and
--- for a database that of the role with the same name or of the owner. The comment on a database belongs to its source,
--- except on a database that a swap has replaced. Tenants can write comments on databases whose owner they are a member
--- of, not on roles. So the comment on a replaced database counts only if no role has one and the admin owns it. A long
--- comment is left out; octet_length does not read a long value. For a role that was to be dropped, `holders` names the
--- databases in which something depends on it. `owner`: the role from which a database has its mark.
+-- Lists the databases and roles whose comment may contain a mark, databases first. For a role, this is its own comment.
+-- For the database of an attempt, it is that of the role with the same name, and for any other that of its owner. The
+-- comment on a database belongs to its source, except on a database that a swap has replaced. Tenants can write comments
+-- on databases whose owner they are a member of, not on roles. So the comment on a replaced database counts only if no
+-- role has one and the admin owns it. A long comment is left out; octet_length does not read a long value. For a role
+-- that was to be dropped, `holders` names the databases in which something depends on it. `owner`: the role from which a
+-- database has its mark.
 WITH mark AS (
     SELECT s.classoid, s.objoid, s.description
       FROM pg_shdescription AS s
@@ -15,7 +16,7 @@ SELECT 'database' AS kind, d.datname::text AS name,
        NULL::int AS connection_limit,
        CASE WHEN same.description IS NULL AND owner.description IS NOT NULL THEN pg_get_userbyid(d.datdba)::text END AS owner
   FROM pg_database AS d
-  LEFT JOIN pg_roles AS r ON r.rolname = d.datname
+  LEFT JOIN pg_roles AS r ON r.rolname = d.datname AND d.datname ~ '^pgimport_(old_)?[0-9a-f]{20}$'
   LEFT JOIN mark AS own ON own.classoid = 'pg_database'::regclass AND own.objoid = d.oid
         AND d.datname ~ '^pgimport_old_' AND pg_get_userbyid(d.datdba) = current_user
   LEFT JOIN mark AS same ON same.classoid = 'pg_authid'::regclass AND same.objoid = r.oid
