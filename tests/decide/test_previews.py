@@ -177,6 +177,15 @@ def test_a_preview_that_cannot_be_served_fails_with_its_reason_and_creates_nothi
     assert text in decision.message
 
 
+def test_an_expired_preview_stays_expired_when_others_have_taken_its_place() -> None:
+    expired = a_ready_status(state=PreviewState.EXPIRED, database=None)
+    decision = decide(observed_preview(status=expired, project=SHORT, position=2), BORN + 2 * DAY)
+    assert (decision.status.state, reason(decision)) == (PreviewState.EXPIRED, Reason.EXPIRED)
+    renewed = a_preview_spec(renewedAt="2026-01-03T12:00:00Z")
+    decision = decide(observed_preview(renewed, expired, project=SHORT, position=2), BORN + 2 * DAY + SECOND)
+    assert (decision.status.state, reason(decision)) == (PreviewState.FAILED, Reason.LIMIT_REACHED)
+
+
 def test_a_ready_preview_stays_ready_when_the_limit_is_lowered() -> None:
     assert decide(observed_preview(project=SHORT, position=2)).status.state is PreviewState.READY
 
@@ -219,12 +228,13 @@ def test_a_preview_waits_for_its_project(observed: ObservedPreview, state: str, 
 
 
 def test_the_ttl_counts_from_creation() -> None:
-    observed = observed_preview(a_preview_spec(ttl="1h"))
+    observed = observed_preview(a_preview_spec(ttl="1h"), a_ready_status(clone_import="pr-42-clone-1"))
     assert decide(observed, BORN + timedelta(minutes=59)).actions == ()
     decision = decide(observed, BORN + timedelta(hours=1))
     assert decision.actions == (DropPreview(),)
     assert (decision.status.state, reason(decision)) == (PreviewState.EXPIRED, Reason.EXPIRED)
-    assert (decision.status.database, decision.status.role) == (None, None)
+    # Without the name of its import, a clone that is renewed later needs a new one, whatever state it has until then.
+    assert (decision.status.database, decision.status.role, decision.status.clone_import) == (None, None, None)
     assert "Set spec.renewedAt to get a new one: empty or, with mode clone, a new copy." in decision.message
 
 

@@ -63,7 +63,7 @@ def _decide(observed: ObservedPreview, now: datetime, policy: Policy) -> Decisio
         status = status.model_copy(update={"active_import": None, "active_import_name": None})
     if item.meta.deleting:
         return _decide_deletion(observed, status, now, policy)
-    if (refusal := _find_refusal(observed)) is not None:
+    if (refusal := _find_refusal(observed, now)) is not None:
         conditions = stalled(refusal.reason, refusal.format_with_hint())
         return build_decision(in_state(status, PreviewState.FAILED), conditions, now, LONGEST_INTERVAL)
     assert item.spec is not None  # noqa: S101 (_find_refusal has refused a spec that cannot be read)
@@ -78,7 +78,7 @@ def _decide(observed: ObservedPreview, now: datetime, policy: Policy) -> Decisio
     return _decide_lifecycle(observed, item.spec, status, now, policy)
 
 
-def _find_refusal(observed: ObservedPreview) -> Failure | None:
+def _find_refusal(observed: ObservedPreview, now: datetime) -> Failure | None:
     item, spec, project = observed.object, observed.object.spec, observed.project
     if spec is None:
         return Failure(Reason.INVALID_SPEC, item.spec_error or "spec: cannot be read")
@@ -88,7 +88,8 @@ def _find_refusal(observed: ObservedPreview) -> Failure | None:
         location = f"uses namespace {project.spec.namespace}, not {item.meta.namespace}"
         return Failure(Reason.PROJECT_MISMATCH, f"spec.project: Project {spec.project} {location}")
     limit = project.spec.limits.max_previews
-    if limit is not None and observed.position > limit and item.status.state is not PreviewState.READY:
+    needs_place = item.status.state is not PreviewState.READY and not is_expired(item, now)
+    if limit is not None and observed.position > limit and needs_place:
         return Failure(Reason.LIMIT_REACHED, f"Project {spec.project} may have {limit} previews (limits.maxPreviews)")
     return None
 
@@ -277,7 +278,7 @@ def _decide_expiry(
         return build_decision(
             in_state(status, status.state), in_progress(Reason.PENDING, message), now, policy.waiting_interval
         )
-    gone = {"database": None, "role": None, "data_as_of": None, "database_lost_at": None}
+    gone = dict.fromkeys(("database", "role", "data_as_of", "clone_import", "database_lost_at"))
     drop, expired = DropPreview(observed.database_oid), status.model_copy(update=gone)
     return build_decision(in_state(expired, PreviewState.EXPIRED), EXPIRED, now, LONGEST_INTERVAL, (drop,))
 
