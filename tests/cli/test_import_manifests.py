@@ -16,9 +16,9 @@ from pgimport.cli.cluster_commands.import_manifests import (
     is_owned_by,
     list_retry_names,
     parse_key,
-    source_secret_name,
 )
 from pgimport.model.import_spec import ImportSpec
+from pgimport.model.names import source_secret_name
 
 SOURCE: Json = {"urlSecretRef": {"name": "source", "key": "url"}}
 
