@@ -158,7 +158,7 @@ SHORT = a_project(a_project_spec(limits={"maxPreviews": 1}))
         pytest.param(
             observed_preview(status=NEW, project=SHORT, position=2),
             Reason.LIMIT_REACHED,
-            "may have 1 previews",
+            "may have 1 preview (limits.maxPreviews)",
             id="the limit is reached",
         ),
         pytest.param(

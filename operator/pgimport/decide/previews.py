@@ -90,7 +90,8 @@ def _find_refusal(observed: ObservedPreview, now: datetime) -> Failure | None:
     limit = project.spec.limits.max_previews
     needs_place = item.status.state is not PreviewState.READY and not is_expired(item, now)
     if limit is not None and observed.position > limit and needs_place:
-        return Failure(Reason.LIMIT_REACHED, f"Project {spec.project} may have {limit} previews (limits.maxPreviews)")
+        allowed = "1 preview" if limit == 1 else f"{limit} previews"
+        return Failure(Reason.LIMIT_REACHED, f"Project {spec.project} may have {allowed} (limits.maxPreviews)")
     return None
 
 
