@@ -133,6 +133,16 @@ def test_the_ends_of_chunks_do_not_matter(parts: list[bytes], seed: int) -> None
     ]
 
 
+def test_a_backslash_has_a_meaning_where_the_file_says_so() -> None:
+    parts = [
+        b"SET standard_conforming_strings = off;",
+        b"SELECT 'a\\'; b';",
+        b"SET standard_conforming_strings TO 'on';",
+        b"SELECT 'c\\';",
+    ]
+    assert join_rows(lex(b"\n".join(parts) + END)) == parts
+
+
 def test_a_psql_command_is_one_line() -> None:
     items = lex(b"\\restrict abc\n\nSELECT 1;\n\n--\n" + LAST_LINE + b"\n--\n\n\\unrestrict abc\n\n")
     assert [type(item) for item in items] == [PsqlCommand, SqlStatement, PsqlCommand]
@@ -189,6 +199,8 @@ NOW, LAST, NEVER = RestoreTime.NOW, RestoreTime.LAST, RestoreTime.NEVER
         ("ALTER TABLE public.t ENABLE ROW LEVEL SECURITY;", LAST),
         ("ALTER TABLE ONLY public.t FORCE ROW LEVEL SECURITY;", LAST),
         ("REFRESH MATERIALIZED VIEW public.m;", NEVER),
+        ("REFRESH MATERIALIZED VIEW public.m WITH NO DATA;", NOW),
+        ("DROP POLICY p ON public.t;", LAST),
         ("CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.f();", NEVER),
         ("ALTER EVENT TRIGGER e DISABLE;", NEVER),
         ("CREATE SERVER s FOREIGN DATA WRAPPER w;", NEVER),

@@ -308,6 +308,35 @@ def test_a_schema_arrives_with_its_elements_and_without_its_owner(comparison: Co
     assert any("drops the schema public, which stays" in note for note in result.verification.notes)
 
 
+OTHERS = """
+SET standard_conforming_strings = off;
+CREATE TABLE public.t (id int, note text);
+INSERT INTO public.t VALUES (1, 'it\\'s; one'), (2, 'a\\\\');
+SET standard_conforming_strings = on;
+INSERT INTO public.t VALUES (3, 'b\\');
+CREATE TABLE public.t (id int);
+CREATE STATISTICS (dependencies) ON id, note FROM public.t;
+CREATE POLICY p ON public.t USING (id > 1);
+ALTER TABLE public.t ENABLE ROW LEVEL SECURITY;
+CREATE POLICY q ON public.t USING (id > 2);
+DROP POLICY q ON public.t;
+ALTER TABLE public.t RENAME TO u;
+CREATE POLICY r ON public.u USING (id > 3);
+ALTER POLICY r ON public.u RENAME TO s;
+CREATE MATERIALIZED VIEW public.m AS SELECT id FROM public.u;
+CREATE MATERIALIZED VIEW public.n AS SELECT id FROM public.u;
+REFRESH MATERIALIZED VIEW public.n WITH NO DATA;
+CLOSE absent;
+"""
+
+
+def test_policies_strings_and_second_definitions_are_as_in_psql(comparison: Comparison) -> None:
+    result, differences = comparison.run(OTHERS)
+    assert differences == []
+    assert [item.object for item in result.skipped] == ["STATEMENT in line 16"]
+    assert "TABLE public.t is there already" in result.skipped[0].reason
+
+
 ROLLED_BACK = """
 CREATE TABLE public.t (id int);
 BEGIN;

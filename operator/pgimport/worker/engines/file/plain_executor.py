@@ -34,6 +34,7 @@ MAX_BATCH = 100  # statements between two synchronisations
 MAX_BATCH_BYTES = 1024 * 1024
 _MISSING_SCHEMA = "3F000"
 _EXISTS = "42710"
+_DUPLICATES = frozenset({_EXISTS, "42723", "42P06", "42P07"})
 TRIMMED_KINDS = frozenset({"DOMAIN", "TABLE"})
 _MADE_IN_STEPS = frozenset({"TEXT SEARCH CONFIGURATION", "VIEW"})  # pg_dump writes several statements for one
 # Statements about an object that follow it silently if it is skipped.
@@ -253,6 +254,11 @@ class PlainExecutor:
     def _record(self, statement: Statement, refusal: Refusal) -> None:
         """Lists a refused object. A constraint that rows violate is added without a check of the existing rows."""
         title, group, reason, key = statement.title, SkipGroup.REFUSED, refusal.reason, refusal.key
+        if refusal.sqlstate in _DUPLICATES and title in self.content.created:
+            reason = f"{title} is there already, with its first definition: {reason}"
+            title = f"STATEMENT in line {statement.line}"
+            self.skip(None, _build_skipped(title, reason, group, refusal.sqlstate))
+            return
         if _may_be_not_valid(statement, refusal.sqlstate):
             not_valid = build_not_valid(statement.text.decode(self.codec, "replace"))
             if self._try(not_valid.encode(self.codec)) is None:

@@ -187,8 +187,11 @@ class _PlainRestore:
         verdict = judge_statement(statement.definition, statement.subject, self.target)
         if verdict.skipped is not None:
             self.executor.skip(statement.subject, verdict.skipped)
-        if statement.populates_view and statement.subject is not None:
-            self.content.populated_views.add((statement.subject.schema, statement.subject.tag))
+        if statement.subject is not None and statement.verb in ("create", "refresh"):
+            view = (statement.subject.schema, statement.subject.tag)
+            (self.content.populated_views.add if statement.populates_view else self.content.populated_views.discard)(
+                view
+            )
         match verdict.when:
             case _ if statement.verb == "copy":
                 self.rows.take_copy(statement, is_skipped=verdict.when is RestoreTime.NEVER)
@@ -197,7 +200,10 @@ class _PlainRestore:
             case RestoreTime.POSTPONED:
                 self.postponed.append(replace(statement, settings=tuple(self.session.settings.values())))
             case RestoreTime.LAST:
-                self.content.deferred.append(replace(statement, settings=tuple(self.session.settings.values())))
+                deferred = replace(
+                    statement, settings=tuple(self.session.settings.values()), tolerated=verdict.tolerated
+                )
+                self.content.deferred.append(deferred)
 
     def _run_now(self, statement: Statement) -> None:
         self._check_database(statement)
@@ -217,10 +223,14 @@ class _PlainRestore:
         if self.rows.constraints.must_return_before(statement):
             self._run_waiting(self.rows.take_waiting_constraints())
         names = {name for change in statement.changes for name in (change.old[1], change.relation)}
-        if names and self.postponed:
+        if names:
             due = [item for item in self.postponed if item.mentions_one_of(names)]
             self.postponed = [item for item in self.postponed if item not in due]
-            self._run_waiting(due)
+            secured = [
+                item for item in self.content.deferred if item.mentions_one_of(names) and not item.forces_security
+            ]
+            self.content.deferred = [item for item in self.content.deferred if item not in secured]
+            self._run_waiting([*due, *secured])
         if self.content.row_change is None and may_change_rows(statement.definition, has_rows=self.rows.has_rows):
             self.content.row_change = f"{statement.verb.upper()} in line {statement.line}"
 

@@ -38,6 +38,7 @@ _QUOTE_ENDS = {b"'": re.compile(rb"'"), b'"': re.compile(rb'"'), b"E": re.compil
 _NEWLINE = re.compile(rb"\n")
 _BLANK = re.compile(rb"\s*")
 _COMMENT_BORDER = re.compile(rb"/\*|\*/")
+_STRING_SETTING = re.compile(rb"SET\s+(?:SESSION\s+)?standard_conforming_strings\b.*\b(on|off)\b", re.I | re.S)
 _BLANKS = rb"(?:\s|--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)+"
 _ROUTINE = re.compile(b"(?:CREATE|CREATE%bOR%bREPLACE)%b(?:FUNCTION|PROCEDURE)\\b" % (_BLANKS, _BLANKS, _BLANKS), re.I)
 _WORD_OR_PARENTHESIS = re.compile(rb"[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*|[()]")
@@ -84,6 +85,7 @@ class PlainSqlLexer:
         self._ended = False
         self._line = 1
         self.comments: list[bytes] = []  # the first ones, such as `-- Dumped from database version 16.4`
+        self._has_escapes = False  # whether a backslash has a meaning in each string
         self.complete = False  # whether pg_dump's last line was read
         self._ended_once = False  # whether a last line was read before
         self._announced = False  # whether a first line was read: the last line must follow
@@ -102,6 +104,8 @@ class PlainSqlLexer:
             line = self._line
             statement = self._take_statement()
             self._note_completeness(statement)
+            if (setting := _STRING_SETTING.match(statement)) is not None:
+                self._has_escapes = setting[1].lower() == b"off"
             yield SqlStatement(statement, line, comments)
             if _COPY.match(statement) and find_copy_options(statement.decode("latin-1")) is not None:
                 yield from self._read_rows(line)
@@ -236,7 +240,8 @@ class PlainSqlLexer:
 
     def _find_quote_end(self, quote: bytes, begin: int) -> int:
         before = bytes(self._buffer[max(begin - 2, 0) : begin])
-        escaped = quote == b"'" and before[-1:] in (b"E", b"e") and not (before[:-1].isalnum() or before[:-1] == b"_")
+        has_prefix = before[-1:] in (b"E", b"e") and not (before[:-1].isalnum() or before[:-1] == b"_")
+        escaped = quote == b"'" and (has_prefix or self._has_escapes)
         pattern, at = _QUOTE_ENDS[b"E" if escaped else quote], begin + 1
         while (match := self._search(pattern, at)) is not None:
             at = match.end()

@@ -75,10 +75,16 @@ class Statement:
 
     @property
     def populates_view(self) -> bool:
-        """Whether a materialised view has rows after it."""
-        if self.verb == "create" and self.subject is not None and self.subject.kind == "MATERIALIZED VIEW":
-            return parse_tokens(self.definition)[-4:-1] != ["with", "no", "data"]
-        return self.verb == "refresh"
+        """Whether it leaves rows in a materialised view."""
+        creates_view = self.verb == "create" and self.subject is not None and self.subject.kind == "MATERIALIZED VIEW"
+        if not creates_view and self.verb != "refresh":
+            return False
+        return parse_tokens(self.definition)[-4:-1] != ["with", "no", "data"]
+
+    @property
+    def forces_security(self) -> bool:
+        """Whether row security would then hide rows from their owner, who counts them."""
+        return "force" in parse_tokens(self.definition)
 
     def mentions_one_of(self, names: Collection[str | None]) -> bool:
         """Whether one of the names is in the statement or in its settings."""

@@ -41,7 +41,10 @@ _SILENT_VERBS = frozenset({"grant", "revoke", "reassign"})
 # Not copied and not listed: the operator created them, or no import copies them.
 _SILENT_KINDS = frozenset({"DATABASE", "EXTENSION", "GROUP", "ROLE", "TABLESPACE", "USER"})
 # Statements whose failure loses nothing: the shadow is empty at first, and ANALYZE runs later.
-_TOLERATED_VERBS = frozenset({"analyze", "checkpoint", "cluster", "discard", "drop", "lock", "truncate", "vacuum"})
+_TOLERATED_VERBS = frozenset(
+    {"analyze", "checkpoint", "close", "cluster", "declare", "discard", "drop", "explain", "fetch", "listen", "load",
+     "lock", "move", "notify", "reindex", "show", "truncate", "unlisten", "vacuum"}
+)  # fmt: skip
 _ROW_CHANGES = frozenset({"delete", "drop", "merge", "truncate", "update"})
 _UNKNOWN_EFFECTS = frozenset({"call", "do", "execute", "explain", "with"})
 _KNOWN_FUNCTIONS = frozenset({"loread", "lowrite", "set_config", "setval"})
@@ -141,6 +144,8 @@ def _judge_drop(tokens: list[str], subject: Subject | None, target: TargetFacts)
     """Runs what `pg_dump --clean` writes, and ignores its errors. The schemas that the operator made stay."""
     if subject is None or subject.kind in _SILENT_KINDS or subject.kind in SKIPPED_KINDS or tokens[1:2] == ["owned"]:
         return _NEVER
+    if subject.kind == "POLICY":
+        return StatementVerdict(RestoreTime.LAST, tolerated=True)  # policies are created then
     return _NEVER if subject.kind == "SCHEMA" and subject.tag in target.present_schemas else _TOLERATED
 
 
@@ -174,7 +179,7 @@ def _judge_object(
     if kind == "SCHEMA" and verb == "create" and name in target.present_schemas:
         return _NEVER
     if kind == "MATERIALIZED VIEW DATA":
-        return _NEVER
+        return _NOW if tokens[-4:-1] == ["with", "no", "data"] else _NEVER
     if verb == "create" and kind == "POLICY":
         return _judge_policy(subject, definition, target)
     if kind in _ROW_SECURITY_KINDS:

@@ -148,7 +148,7 @@ def _read_object(reader: TokenReader) -> Subject | None:
         return Subject(kind, "", " ".join(["USER MAPPING", *words]))
     if kind == "TRANSFORM":
         reader.skip("for")
-    if kind == "STATISTICS" and reader.is_("on"):
+    if kind == "STATISTICS" and (reader.is_("on") or reader.is_("(")):
         return Subject(kind, reader.path.schemas[0], "")
     if kind == "SCHEMA":
         reader.skip("authorization")  # the schema is named as its owner
