@@ -5,6 +5,8 @@ without an encoding, are read as LATIN1, in which each byte is a character. Name
 byte stays as it is.
 """
 
+import re
+
 _ISO = {
     "LATIN1": 1,
     "LATIN2": 2,
@@ -36,6 +38,7 @@ _OTHERS = {
     "KOI8R": "koi8_r",
     "KOI8U": "koi8_u",
 }
+_ENCODING_VALUE = re.compile(r"(?:names|client_encoding'?)(?:\s*=|\s+to|\s*,)?\s*['\"]?([a-z0-9_-]+)", re.IGNORECASE)
 UTF8 = "utf-8"
 BYTES_CODEC = "iso8859-1"  # keeps every byte
 UNKNOWN_TO_PYTHON = ("EUC_TW", "MULE_INTERNAL")
@@ -64,6 +67,9 @@ def find_client_encoding(server_encoding: str) -> str:
 
 
 def find_client_encoding_codec(statement: str) -> str:
-    """Returns the codec of the statement `SET client_encoding = 'LATIN1';`, which every dump contains."""
-    quoted = statement.split("'")
-    return find_codec(quoted[1]) if len(quoted) > 1 else UTF8
+    """Returns the codec of the statement `SET client_encoding = 'LATIN1';`, which every dump contains.
+
+    People also write `SET client_encoding TO LATIN1` and `SET NAMES 'LATIN1'`.
+    """
+    match = _ENCODING_VALUE.search(statement)
+    return find_codec(match[1].replace("-", "")) if match else UTF8

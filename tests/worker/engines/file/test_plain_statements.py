@@ -11,6 +11,7 @@ from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench, list_skipped
 from tests.worker.engines.file.archive_bytes import build_plain_dump
 
+from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
 from pgimport.worker.engines.file.statement_rules import may_change_rows
 from pgimport.worker.engines.file.tablespaces import remove_tablespaces
@@ -419,3 +420,38 @@ def test_an_extension_that_nothing_needs_costs_no_import(file_bench: Bench, serv
     report = file_bench.preflight(allowed_extensions=[])
     assert report.failure is not None
     assert "TABLE public.t" in report.failure.message
+
+
+ENCODED = b"CREATE TABLE public.t (note text);\nCOPY public.t (note) FROM stdin;\ngood\ngr\xfc\xdfe\n\\.\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [(b"SET client_encoding TO latin1;\n", ""), (b"SET NAMES 'WIN1252';\n", ""), (b"", "correct that setting")],
+)
+def test_text_in_another_encoding_arrives_or_is_named_with_its_line(
+    file_bench: Bench, serve_dump: ServeDump, setting: bytes, text: str
+) -> None:
+    content = build_plain_dump("").replace(b"\n\n\n", b"\n" + setting + ENCODED, 1)
+    serve_dump(content)
+    with file_bench.shadow() as shadow:
+        failure = file_bench.run().failure
+        rows = file_bench.target.query("SELECT note FROM public.t", shadow)
+    if not text:
+        assert failure is None
+        assert rows == [("good",), ("grüße",)]
+        return
+    assert failure is not None
+    line = content[: content.index(b"gr\xfc")].count(b"\n") + 1
+    assert f"psql in line {line} of the dump: TABLE DATA public.t: invalid byte sequence" in failure.message
+    assert text in failure.advice
+
+
+def test_a_zero_byte_is_damage(file_bench: Bench, serve_dump: ServeDump) -> None:
+    """psql loses the rest of its line, and so would wait for ever for the end of a COPY."""
+    serve_dump(build_plain_dump(f"CREATE TABLE t (a text);\nCOPY t (a) FROM stdin;\na{chr(0)}b\n\\.\n"))
+    with file_bench.shadow():
+        failure = file_bench.run().failure
+    assert failure is not None
+    assert failure.reason is Reason.DUMP_CORRUPT
+    assert "line 12 contains a zero byte" in failure.message

@@ -53,7 +53,7 @@ class FileSession:
         name = words[1] if words[:1] == ["set"] and len(words) > 2 else ""
         if statement.verb == "select" and "set_config" in words:
             name = find_configured(statement.definition)
-        if name == "client_encoding":
+        if name in ("client_encoding", "names"):
             self.codec = self.executor.codec = find_client_encoding_codec(statement.definition)
         if name:
             self.settings["search_path" if name == "schema" else name] = statement.text

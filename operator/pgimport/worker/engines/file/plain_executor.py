@@ -198,7 +198,8 @@ class PlainExecutor:
         """Deals with a refused statement. Returns whether an object exists now that did not exist before."""
         refusal = error.to_refusal()
         if refusal is None or statement.fills_rows or statement.verb in ("commit", "end"):
-            failure = translate_psql_error(error, statement.line, statement.title)
+            line = statement.line + (statement.text.count(b"\n") + error.row_line if error.row_line else 0)
+            failure = translate_psql_error(error, line, statement.title)
             raise ImportStopped(name_detached_partition(failure, self.content.skipped))
         if statement.tolerated or self._follows_skipped(statement):
             return False

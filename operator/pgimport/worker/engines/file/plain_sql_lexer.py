@@ -152,6 +152,9 @@ class PlainSqlLexer:
         if self._ended:
             return False
         chunk = self._stream.read_some()
+        if (zero := chunk.find(b"\0")) >= 0:  # psql would lose the rest of the line, and with it the end of a COPY
+            line = self._line + self._buffer.count(b"\n") + chunk.count(b"\n", 0, zero)
+            raise corrupt(f"line {line} contains a zero byte, which no text of PostgreSQL has: dump again")
         self._ended = not chunk
         self._buffer += chunk
         return bool(chunk)

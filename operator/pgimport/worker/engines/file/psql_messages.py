@@ -27,6 +27,12 @@ _CONNECTION_LOST = re.compile(
 _TARGET_LOST_CODES = ("53200", "57P01", "57P02", "57P03")
 _NO_ERROR_CLASSES = ("00", "01", "02")
 _CLASSES_WITH_VALUES = ("22", "23", "P0")  # of the SQLSTATEs whose messages can contain values of rows
+_ENCODING_ERRORS = ("22021", "22P05")  # bytes that are no character, or one that the database's encoding lacks
+_ENCODING_ADVICE = (
+    "If the text of this line is in another encoding than the dump's SET client_encoding says, correct that setting in"
+    " the file. Otherwise correct the value at the source, or dump with pg_dump --encoding=UTF8."
+)
+_ROW_LINE = re.compile(r"^COPY .*, line (\d+)")
 _MAX_LINES = 200  # of one message that are kept
 _MAX_ERRORS = 10_000  # of one synchronisation
 
@@ -47,6 +53,12 @@ class PsqlError(ErrorFields):
             parts += [f"{label}: {value}"] if value else []
         code = f" (SQLSTATE {self.sqlstate})" if self.sqlstate else ""
         return re.sub(r"\s+", " ", "; ".join(parts)) + code
+
+    @property
+    def row_line(self) -> int:
+        """The line among the rows of a COPY, or 0 for an error outside of one."""
+        match = _ROW_LINE.match(self.context or "")
+        return int(match[1]) if match else 0
 
     def to_refusal(self) -> Refusal | None:
         """Returns the error as a refusal, or None if it is none."""
@@ -161,4 +173,5 @@ def translate_psql_error(error: PsqlError, line: int | None, subject: str | None
         return Failure(Reason.TARGET_LOST, f"the connection to the target was lost: psql: {error.text}")
     position = f" in line {line} of the dump" if line is not None else ""
     about = f"{subject}: " if subject else ""
-    return Failure(Reason.RESTORE_FAILED, f"psql{position}: {about}{error.text}", find_target_advice(error))
+    advice = _ENCODING_ADVICE if error.sqlstate in _ENCODING_ERRORS else find_target_advice(error)
+    return Failure(Reason.RESTORE_FAILED, f"psql{position}: {about}{error.text}", advice)
