@@ -89,6 +89,12 @@ def test_the_trimmed_definition_is_valid() -> None:
             "CREATE TABLE a.b (\n    i int[] NOT NULL,\n    j int\n);",
             id="in an array",
         ),
+        pytest.param(
+            "CREATE TABLE a.b (\n    exclude int DEFAULT 1,\n    storage int DEFAULT a.storage(1),\n    c a.check\n);",
+            {"exclude", "storage"},
+            "CREATE TABLE a.b (\n    exclude int,\n    storage int,\n    c a.check\n);",
+            id="names that are words of clauses",
+        ),
         pytest.param("CREATE TABLE a.b (\n);", {"x"}, "CREATE TABLE a.b (\n);", id="none"),
     ],
 )

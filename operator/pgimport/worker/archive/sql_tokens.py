@@ -33,6 +33,7 @@ _CLAUSES = (
     "storage",
     "unique",
 )
+_BEFORE_A_NAME = tuple(".:,+-*/<>=~!@#%^&|`?")  # what follows is a name, as in `public.storage()`
 _DOLLAR_QUOTE = re.compile(r"(?=(\$[A-Za-z0-9_\x80-\U0010ffff]*\$))")
 
 
@@ -102,6 +103,28 @@ def parse_tokens(definition: str) -> list[str]:
     return [token.text for token in scan_tokens(definition)]
 
 
+def split_statements(definition: str) -> list[str]:
+    """Returns the statements of a definition without functions, each with its semicolon."""
+    statements, begin = list[str](), 0
+    for token in find_top_level_tokens(scan_tokens(definition)):
+        if token.is_(";"):
+            statements.append(definition[begin : token.end].strip())
+            begin = token.end
+    rest = definition[begin:].strip()
+    return [*statements, rest] if rest else statements
+
+
+def split_options(statement: str) -> list[str]:
+    """Returns a statement for each option of `ALTER TABLE … SET (a=1, b=2);`. Others stay as they are."""
+    tokens = list(scan_tokens(statement))
+    items = [item for item in split_items(tokens) if item]
+    opening = next((index for index, token in enumerate(tokens) if token.is_("(")), 0)
+    if not tokens[opening - 1 :][:1] or not tokens[opening - 1].is_("set") or len(items) < 2:
+        return [statement]
+    head, tail = statement[: items[0][0].start], statement[items[-1][-1].end :]
+    return [f"{head}{statement[item[0].start : item[-1].end]}{tail}" for item in items]
+
+
 def find_top_level_tokens(tokens: Iterable[SqlToken]) -> Iterator[SqlToken]:
     """Yields the tokens outside of parentheses, and the parentheses themselves."""
     depth = 0
@@ -136,7 +159,9 @@ def split_columns(tokens: Iterable[SqlToken]) -> Iterator[list[SqlToken]]:
 
 
 def is_column(item: Sequence[SqlToken]) -> bool:
-    """Whether an item in the definition of a table is a column."""
+    """Whether an item in the definition of a table is a column. Only EXCLUDE can be the name of one without quotes."""
+    if item[0].is_("exclude"):
+        return not (len(item) > 1 and item[1].is_("using", "("))
     return not item[0].is_(*_NOT_A_COLUMN)
 
 
@@ -157,6 +182,8 @@ def split_clauses(tokens: Sequence[SqlToken]) -> Iterator[list[SqlToken]]:
 def _begins_clause(clause: list[SqlToken], token: SqlToken, following: Sequence[SqlToken]) -> bool:
     """Whether a token ends the clause before it. `DEFAULT NULL` and `ON DELETE SET DEFAULT` are one clause each."""
     if not token.is_(*_CLAUSES) or (clause[0].is_("constraint") and len(clause) < 3):
+        return False
+    if clause[-1].is_(*_BEFORE_A_NAME):
         return False
     if token.is_("not") and following and following[0].is_("deferrable", "enforced", "valid"):
         return False
