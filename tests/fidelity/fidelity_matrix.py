@@ -47,7 +47,7 @@ class MatrixCell:
         return f"{self.source} to {self.target}, {self.method}"
 
 
-# Cells that skip tables, and the server's words. Debian's 17 sets an option on columns, which 18 refuses.
+# Cells that skip an option, and the server's words. Debian's 17 sets an option on columns, which 18 refuses.
 SKIPPING = {MatrixCell(17, 18, NEWER_CLIENT): 'unrecognized parameter "pg_attver"'}
 CELLS = [
     MatrixCell(source, target, method)

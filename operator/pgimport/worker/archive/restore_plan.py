@@ -183,6 +183,11 @@ class RestorePlan:
                 self.skipped_checks.add((entry.schema, entry.tag, part.name))
             self._list(part_title(entry, part), skipped)
 
+    def skip_change(self, title: str, skipped: SkippedEntry) -> None:
+        """Lists a change that an entry does not get, such as the compression of a column. The entry itself stays."""
+        with self._lock:
+            self._list(title, skipped)
+
     def keep_not_valid(self, constraint: ConstraintName, title: str, skipped: SkippedEntry) -> None:
         """Lists a constraint that exists, but does not hold for all rows."""
         with self._lock:

@@ -10,7 +10,7 @@ from pgimport.model.import_choices import SkipGroup
 from pgimport.worker.archive.entry_names import describe_refused_entry, part_title
 from pgimport.worker.archive.extension_names import describe_missing_extension, find_extension
 from pgimport.worker.archive.restore_plan import SkippedEntry
-from pgimport.worker.archive.sql_tokens import scan_tokens
+from pgimport.worker.archive.sql_tokens import scan_tokens, split_options, split_statements
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.archive.trim import DOMAIN, TABLE, TablePart, build_addition, find_mentions, trim_definition
 from pgimport.worker.engines.definitions.constraints import add_not_valid, find_constraint, find_missing_rows
@@ -18,7 +18,7 @@ from pgimport.worker.engines.definitions.context import DefinitionContext
 from pgimport.worker.engines.definitions.session import DefinitionSession
 from pgimport.worker.engines.definitions.statements import build_statement
 from pgimport.worker.postgres.refusals import Refusal, is_violation
-from pgimport.worker.text import quote_name
+from pgimport.worker.text import quote_name, shorten_line
 
 # Each object holds a few locks until its transaction ends, and a server can hold some thousands of locks.
 OBJECTS_PER_BATCH = 100
@@ -27,6 +27,9 @@ _UNKNOWN_NAMES = frozenset({"42704", "42883"})  # undefined_object, undefined_fu
 _SCHEMA_COMMENT = (
     "SELECT pg_catalog.obj_description(oid, 'pg_namespace') FROM pg_catalog.pg_namespace WHERE nspname = %s"
 )
+# pg_dump writes options of columns and indexes, such as compression, as statements behind the one that creates them.
+_KINDS_OF_PARTS = frozenset({TABLE, DOMAIN, "CONSTRAINT", "INDEX", "MATERIALIZED VIEW"})
+_MAX_TITLE = 100  # characters
 _VIEW_RULE = "CREATE OR REPLACE VIEW"  # replaces a placeholder, which broke a circle of dependencies
 
 
@@ -52,7 +55,7 @@ class DefinitionExecutor:
         if not self._admit(session, entry):
             return
         refusal = session.execute(self.context.build_statement(entry), entry.title)
-        if refusal is None or self._create_without_parts(session, entry, refusal) or _has_comment(session, entry):
+        if refusal is None or self._create_without_parts(session, entry) or _has_comment(session, entry):
             return
         constraint = find_constraint(self._plan, entry)
         if constraint is not None and add_not_valid(session, self.context, constraint, refusal):
@@ -100,22 +103,31 @@ class DefinitionExecutor:
         self._drop_placeholder(session, entry)
         return False
 
-    def _create_without_parts(self, session: DefinitionSession, entry: TocEntry, refusal: Refusal) -> bool:
-        """Creates a table or domain without its defaults and CHECKs, and then adds each of them that the target takes.
+    def _create_without_parts(self, session: DefinitionSession, entry: TocEntry) -> bool:
+        """Creates a relation or domain alone, and then adds each default, CHECK and option that the target takes.
 
         Returns False if the target refuses the rest too.
         """
-        if entry.kind not in (TABLE, DOMAIN):
+        if entry.kind not in _KINDS_OF_PARTS:
             return False
         definition, parts = trim_definition(entry.kind, self._plan.definition_of(entry), lambda _: True)
-        if (
-            not parts
-            or session.execute(build_statement(entry, definition, self.context.settings), entry.title) is not None
-        ):
+        first, *changes = split_statements(definition) or [""]
+        settings = self.context.settings
+        if not (parts or changes) or session.execute(build_statement(entry, first, settings), entry.title) is not None:
             return False
         for part in parts:
             self.add_part(session, entry, part)
+        for change in changes:
+            for option in split_options(change):
+                self._change(session, entry, option)
         return True
+
+    def _change(self, session: DefinitionSession, entry: TocEntry, statement: str) -> None:
+        """Executes a statement of an entry behind the one that creates it, or lists it. Raises ImportStopped."""
+        title = shorten_line(statement.rstrip(";"), _MAX_TITLE)
+        if (refusal := session.execute(build_statement(entry, statement, self.context.settings), title)) is not None:
+            self.context.report_refusal(title, refusal)
+            self._plan.skip_change(title, SkippedEntry(entry, refusal.reason, SkipGroup.REFUSED, refusal.sqlstate))
 
     def _find_missing_extension(self, entry: TocEntry) -> str | None:
         """Returns the reason of an entry that needs a skipped extension."""

@@ -277,7 +277,7 @@ class PlainExecutor:
         if statement.subject is not None and statement.subject.kind == TABLE_ATTACH:
             reason = describe_detached(statement.subject.schema, statement.subject.tag, reason)
         self._drop_unfinished(statement.subject)
-        subject = None if statement.changes_table else statement.subject
+        subject = None if statement.changes_object else statement.subject
         self.skip(subject, _build_skipped(title, reason, group, refusal.sqlstate, key))
 
     def _drop_unfinished(self, subject: Subject | None) -> None:

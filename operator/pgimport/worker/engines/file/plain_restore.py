@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.selection import Exclusions
-from pgimport.worker.archive.sql_tokens import parse_tokens
+from pgimport.worker.archive.sql_tokens import parse_tokens, split_options
 from pgimport.worker.archive.trim import CHECK, build_addition, find_mentions, trim_domain
 from pgimport.worker.engines.configuration_rows import move_rows, open_staging
 from pgimport.worker.engines.file.download import Download
@@ -149,7 +149,7 @@ class _PlainRestore:
         is_schema = statement.subject is not None and statement.subject.kind == "SCHEMA"
         match statement.verb:
             case "alter":
-                return split_actions(definition)
+                return [option for text in split_actions(definition) for option in split_options(text)]
             case "create" if is_schema:
                 setting = self.session.settings.get("search_path", b"RESET search_path;")
                 return split_create_schema(definition, self.session.path, setting.decode(self.session.codec, "replace"))

@@ -69,9 +69,10 @@ class Statement:
         return tokens[3] if tokens[1:2] == ["default_table_access_method"] and len(tokens) > 3 else None
 
     @property
-    def changes_table(self) -> bool:
-        """Whether it only changes a table that exists, as ADD COLUMN does."""
-        return self.verb == "alter" and self.subject is not None and self.subject.kind == "TABLE"
+    def changes_object(self) -> bool:
+        """Whether it only changes an object that exists, as ADD COLUMN does."""
+        kind = self.subject.kind.split() if self.subject is not None else []
+        return bool(kind) and self.definition[:_MAX_TITLE].upper().split()[: len(kind) + 1] == ["ALTER", *kind]
 
     @property
     def populates_view(self) -> bool:
@@ -93,8 +94,8 @@ class Statement:
 
     @property
     def title(self) -> str:
-        """Kind and name of its object, or the line. A change of a table has its own words."""
-        if self.changes_table:
+        """Kind and name of its object, or the line. A change of an object has its own words."""
+        if self.changes_object:
             return shorten_line(self.definition.rstrip().rstrip(";"), _MAX_TITLE)
         return self.subject.title if self.subject else f"STATEMENT in line {self.line}"
 
