@@ -79,6 +79,10 @@ class PartitionRoots:
             root = table if table in self._unstable else root
         return root
 
+    def find_parent(self, table: ObjectName) -> ObjectName | None:
+        """Returns the table that a partition is attached to."""
+        return self._parents.get(table)
+
     def find_columns(self, table: ObjectName) -> tuple[str, ...]:
         """Returns the columns of a table in their order. Returns no columns if its definition does not list them."""
         return self._columns.get(table, ())

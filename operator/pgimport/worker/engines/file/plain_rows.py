@@ -4,8 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.archive.entry_names import TABLE_ATTACH
 from pgimport.worker.archive.partition_roots import redirect_rows
 from pgimport.worker.archive.sql_tokens import scan_tokens
+from pgimport.worker.archive.trim import ObjectName
 from pgimport.worker.engines.configuration_rows import ConfigurationStaging
 from pgimport.worker.engines.file.plain_executor import PlainExecutor
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, SqlStatement, find_copy_options
@@ -62,13 +64,34 @@ class PlainRows:
         subject = statement.subject
         self.executor.settle()  # so that all partitions before it are known
         text = self.staging.redirect((subject.schema, subject.tag), statement.definition)
-        if (root := self.content.partition_roots.find_root((subject.schema, subject.tag))) is not None:
+        if (root := self._find_root(statement, subject)) is not None:
             text = redirect_rows(text, root, "COPY")
             subject = Subject(subject.kind, *(find_copy_target(text) or (subject.schema, subject.tag)))
         is_counted = _OTHER_ROWS.isdisjoint(find_copy_options(text) or ())
         self.copied = RowTarget(subject, self._probe(text, subject, statement.line), counted=is_counted)
         if self.copied.missing is None:
             self.executor.execute(replace(statement, text=text.encode(self.executor.codec), definition=text))
+
+    def _find_root(self, statement: Statement, subject: Subject) -> ObjectName | None:
+        """Returns the table that a COPY must name instead, or None.
+
+        It is a table above a partition whose hashes may differ, or a partition that the target did not attach to the
+        table through which pg_dump loads its rows.
+        """
+        roots, partition = self.content.partition_roots, statement.partition
+        if partition is not None and self._is_detached(partition):
+            return roots.find_root(partition) or partition
+        return roots.find_root((subject.schema, subject.tag))
+
+    def _is_detached(self, partition: ObjectName) -> bool:
+        """Returns whether the target refused to attach a partition or a table above it."""
+        titles = {item.object for item in self.content.skipped if item.object.startswith(TABLE_ATTACH)}
+        table: ObjectName | None = partition
+        while table is not None:
+            if Subject(TABLE_ATTACH, *table).title in titles:
+                return True
+            table = self.content.partition_roots.find_parent(table)
+        return False
 
     def take_rows(self, item: CopyRows) -> None:
         """Passes on or counts rows of the last COPY."""

@@ -9,6 +9,7 @@ from pgimport.model.import_choices import SkipGroup
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.sql_tokens import find_top_level_tokens, parse_tokens, scan_tokens
 from pgimport.worker.archive.superuser_only import find_superuser_reason
+from pgimport.worker.archive.trim import ObjectName
 from pgimport.worker.engines.file.name_changes import NameChange, parse_name_changes
 from pgimport.worker.engines.file.plain_sql_lexer import SqlStatement
 from pgimport.worker.engines.file.search_path import SearchPath
@@ -32,6 +33,7 @@ class Statement:
     line: int  # of the dump, in which it begins
     definition: str  # its first HEAD bytes as text
     subject: Subject | None
+    partition: ObjectName | None = None  # whose rows a COPY into another table has, according to pg_dump's comment
     tolerated: bool = False  # an error is ignored
     changes: tuple[NameChange, ...] = ()  # objects that it drops, renames or moves
     settings: tuple[bytes, ...] = ()  # statements that must run before it, if it runs later than in the dump
@@ -110,7 +112,17 @@ def parse_statement(item: SqlStatement, codec: str, path: SearchPath) -> Stateme
     elif subject is not None and subject.kind in ROUTINES:
         subject = replace(subject, is_exact=False)
     changes = parse_name_changes(definition, path) if item.text[:5].lower() in (b"alter", b"drop ") else ()
-    return Statement(item.text, item.line, definition, subject, changes=changes)
+    return Statement(
+        item.text, item.line, definition, subject, partition=_find_partition(subject, announced), changes=changes
+    )
+
+
+def _find_partition(subject: Subject | None, announced: Subject | None) -> ObjectName | None:
+    """Returns schema and name of the partition whose rows pg_dump loads through a table above it."""
+    if subject is None or announced is None or not subject.kind == announced.kind == "TABLE DATA":
+        return None
+    name = (announced.schema, announced.tag)
+    return name if name != (subject.schema, subject.tag) else None
 
 
 def remove_oids(statement: Statement) -> Statement:
