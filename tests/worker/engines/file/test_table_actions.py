@@ -62,16 +62,18 @@ def test_a_refused_action_costs_no_other(
     ALTER TABLE t ADD PRIMARY KEY (id), ADD CONSTRAINT known CHECK (absent(id)), ALTER a SET DEFAULT 4;
     ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES t, ADD FOREIGN KEY (c) REFERENCES absent;
     INSERT INTO t VALUES (1, 2, 1, 4);
+    ALTER TABLE t ADD CHECK (id > 10);
     """
     serve_dump(as_dump(statements))
     with file_bench.shadow() as shadow:
         result = file_bench.run()
         assert result.ok, result.failure
         assert postgres18.query("SELECT id, owned, a, c FROM t", shadow) == [(1, 2, 1, 4)]
-        assert [row[1] for row in postgres18.query(CONSTRAINTS, shadow)] == ["t_a_fkey"]
+        assert [row[1] for row in postgres18.query(CONSTRAINTS, shadow)] == ["t_a_fkey", "t_id_check"]
         assert postgres18.query("SELECT conname FROM pg_constraint WHERE contype = 'p'", shadow)
     assert list_skipped(result).keys() == {
         "ALTER TABLE ONLY t ADD COLUMN b absent",
+        "ALTER TABLE t ADD CHECK (id > 10)",
         "CHECK CONSTRAINT public.t known",
         "CHECK CONSTRAINT public.t t_c_check",
         "FK CONSTRAINT public.t t_c_fkey",

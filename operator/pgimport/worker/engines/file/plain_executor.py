@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from pgimport.model.import_choices import OnObjectError, SkipGroup
 from pgimport.model.import_report import describe_refusal
@@ -9,7 +10,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.entry_names import TABLE_ATTACH, describe_detached
 from pgimport.worker.archive.extension_names import describe_missing_extension
-from pgimport.worker.archive.sql_tokens import scan_tokens
+from pgimport.worker.archive.sql_tokens import parse_tokens, scan_tokens
 from pgimport.worker.archive.trim import (
     CHECK,
     build_addition,
@@ -369,6 +370,8 @@ def _may_be_not_valid(statement: Statement, sqlstate: str) -> bool:
     A function in a CHECK may raise any error.
     """
     kind = statement.subject.kind if statement.subject is not None else ""
+    if statement.changes_object and ("add", "check") in pairwise(parse_tokens(statement.definition)):
+        kind = CHECK  # without a name
     if statement.verb != "alter" or kind not in ("CHECK CONSTRAINT", "FK CONSTRAINT"):
         return False
     return is_violation(sqlstate) or (kind == "CHECK CONSTRAINT" and not sqlstate.startswith("42"))
