@@ -83,7 +83,7 @@ def _build_release(table: str) -> str:
     delimiter = "$taker$"
     name = "" if delimiter in table else table
     return (
-        "DECLARE waiting record; released jsonb := '[]';"
+        "DECLARE waiting record; released jsonb := '[]'; has_more boolean; below oid[]; above oid[]; parents oid[];"
         f" taker oid := pg_catalog.to_regclass({delimiter}{name}{delimiter}); BEGIN\n"
         f"{read_query('engines/release_constraints').decode()}"
         "shown := pg_catalog.encode(pg_catalog.convert_to(released::text, 'UTF8'), 'hex'); END;"
