@@ -380,6 +380,36 @@ def test_statistics_that_cannot_be_collected_are_a_note(bench: Bench, postgres16
     assert result.skipped == []
 
 
+GENERATED = """
+    CREATE SCHEMA app;
+    CREATE FUNCTION app.part(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper($1)';
+    SET search_path = app;
+    CREATE FUNCTION app.whole(text) RETURNS text LANGUAGE {language} IMMUTABLE AS '{body}';
+    CREATE TABLE app.items (name text, shown text GENERATED ALWAYS AS (whole(name)) STORED);
+    INSERT INTO items VALUES ('x')"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("language", "body"),
+    [("sql", "SELECT part($1)"), ("plpgsql", "BEGIN RETURN part($1); END")],
+    ids=["sql", "plpgsql"],
+)
+def test_a_generated_column_that_needs_a_search_path_is_explained(
+    bench: Bench, postgres16: PostgresServer, engine: str, language: str, body: str
+) -> None:
+    """The server inlines the function of the first case when it creates the table."""
+    with postgres16.database("generated") as name:
+        postgres16.execute(GENERATED.format(language=language, body=body), name)
+        bench.source_url = postgres16.url(name)
+        with bench.shadow():
+            result = bench.run(engine=engine)
+    cause = "The function's body names an object without its schema, but an import runs with an empty search_path"
+    text = list_skipped(result) if result.failure is None else result.failure.advice + result.failure.message
+    assert cause in text
+    assert "whole" in text
+
+
 UNUSUAL_SETTINGS = """
     ALTER DATABASE "{0}" SET timezone = 'Asia/Kathmandu'; ALTER DATABASE "{0}" SET datestyle = 'German';
     ALTER DATABASE "{0}" SET bytea_output = 'escape'; ALTER DATABASE "{0}" SET intervalstyle = 'iso_8601'"""

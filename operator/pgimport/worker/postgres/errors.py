@@ -12,6 +12,7 @@ from pgimport.worker.postgres.client_values import hide_command_values, mark_cli
 from pgimport.worker.postgres.server_errors import (
     CONNECT_ADVICE,
     ServerError,
+    build_search_path_advice,
     find_source_advice,
     find_target_advice,
     first_line,
@@ -170,6 +171,8 @@ _STATEMENT_LINE = re.compile(r"^(?:pg_dump: (?:error|detail): )?(?:Query was|(?:
 _COMMAND_LINE = re.compile(r"^Command was: (.*)$")
 _VERBOSE_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?!error:|warning:|detail:|hint:|from TOC|error in)")
 _LINES_OF_AN_ERROR = 12
+_NOT_FOUND = " does not exist"
+_UNDEFINED_FUNCTION = "42883"
 _CHILD_DIED = "a worker process died unexpectedly"
 
 
@@ -302,7 +305,18 @@ def translate_restore_end(observation: ClientObservation) -> Failure:
         failure = translate_target_error(refusal, "its disk was checked")
         if failure.reason is not Reason.RESTORE_FAILED:
             return replace(failure, message=f"{failure.message}; before that, {text}")
-    return Failure(Reason.RESTORE_FAILED, text)
+    return Failure(Reason.RESTORE_FAILED, text, _find_restore_advice(text))
+
+
+def _find_restore_advice(text: str) -> str:
+    """Returns what to do if a function that a row calls names an object without its schema.
+
+    pg_restore prints no SQLSTATE. It runs with LC_ALL=C, so the label of the context is English.
+    """
+    message, label, context = text.partition("CONTEXT: ")
+    if not label or _NOT_FOUND not in message:
+        return ""
+    return build_search_path_advice(ServerError(message=message, sqlstate=_UNDEFINED_FUNCTION, context=context))
 
 
 def is_lost_connection(errors: ClientErrorParser) -> bool:

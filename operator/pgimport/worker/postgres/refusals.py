@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from pgimport.model.row_values import ErrorFields, close_mark, mark_values
+from pgimport.worker.postgres.server_errors import ServerError, build_search_path_advice
 from pgimport.worker.text import shorten_line
 
 # Classes whose cause is the connection, the session's transaction, concurrency, resources, an operator or the system.
@@ -52,7 +53,10 @@ class Refusal:
 
     @property
     def reason(self) -> str:
-        """The server's words as one line. Values of rows have marks. DETAIL of a violation is left to `key`."""
+        """The server's words as one line, and what to do if a function depends on search_path.
+
+        Values of rows have marks. DETAIL of a violation is left to `key`.
+        """
         of_a_violation = is_violation(self.sqlstate)
         marked = mark_values(
             ErrorFields(
@@ -70,7 +74,10 @@ class Refusal:
             parts.append(f"HINT: {marked.hint}")
         if marked.context:
             parts.append(f"CONTEXT: {close_mark(shorten_line(marked.context, _MAX_FIELD))}")
-        return "; ".join(parts)
+        advice = build_search_path_advice(
+            ServerError(message=self.message, sqlstate=self.sqlstate, context=self.context)
+        )
+        return ". ".join(["; ".join(parts), *([advice] if advice else [])])
 
     @property
     def key(self) -> str | None:
