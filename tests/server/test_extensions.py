@@ -105,6 +105,15 @@ def test_a_required_extension_that_is_refused_ends_the_attempt_before_the_gate(s
     assert scenario.query("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", scenario.names.role) == [(False,)]
 
 
+def test_each_required_extension_that_is_refused_is_named(scenario: PreviewScenario) -> None:
+    """Seen before: an admin installed one extension after the other, because each attempt named only one."""
+    with pytest.raises(Refused) as raised:
+        _prepare(scenario, build_source_info((UNTRUSTED, "1.0", "public"), ("not_there", "1.0", "public")))
+    assert raised.value.failure.message.startswith(
+        "the target server does not have the extension not_there; the target server refuses to create the extension"
+    )
+
+
 def test_an_extension_that_nothing_needs_never_ends_the_attempt(scenario: PreviewScenario) -> None:
     source = _with_optional(
         build_source_info((UNTRUSTED, "1.0", "geo"), ("not_there", "1.0", "public"), ("hstore_x", "1", None))

@@ -36,6 +36,7 @@ class CreatedExtensions:
 
     refused: list[RefusedExtension] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)  # about required extensions: they end the attempt
 
 
 def create_extensions(
@@ -45,8 +46,8 @@ def create_extensions(
     its use.
 
     Extensions that the template of the database contained stay as they are. May be repeated while the database
-    contains nothing else. Raises Refused (ExtensionNotAllowed) if a required extension cannot be created, or
-    exists in another schema than at the source.
+    contains nothing else. Raises Refused (ExtensionNotAllowed) if required extensions cannot be created, or exist in
+    another schema than at the source. Its message names each of them.
     """
     requested = {extension.name: extension for extension in extensions if extension.name != PREINSTALLED_EXTENSION}
     created = CreatedExtensions()
@@ -70,6 +71,8 @@ def create_extensions(
             _refuse(created, source, _describe_error(source, error), error.sqlstate)
     installed = _read_installed(connection)
     created.notes.extend(_compare_with_source(installed, requested, created))
+    if created.failures:
+        raise Refused(Failure(Reason.EXTENSION_NOT_ALLOWED, "; ".join(created.failures)))
     own_schemas = [schema for *_, schema, is_own in installed if is_own and schema != "public"]
     # Rights first: afterwards, the schemas belong to another role.
     created.notes.extend(grant_extension_rights(connection, owner))
@@ -104,10 +107,11 @@ def _sort_by_requirements(connection: Connection, requested: dict[str, SourceExt
 
 
 def _refuse(created: CreatedExtensions, source: SourceExtension, message: str, sqlstate: str | None) -> None:
-    """Records an extension that the import can do without. Raises Refused for any other extension."""
+    """Records an extension that the import can do without, or the failure of a required one."""
     if source.required:
-        raise Refused(Failure(Reason.EXTENSION_NOT_ALLOWED, message))
-    created.refused.append(RefusedExtension(name=source.name, message=message, sqlstate=sqlstate))
+        created.failures.append(message)
+    else:
+        created.refused.append(RefusedExtension(name=source.name, message=message, sqlstate=sqlstate))
 
 
 def _describe_error(source: SourceExtension, error: psycopg.Error) -> str:
@@ -123,7 +127,7 @@ def _describe_error(source: SourceExtension, error: psycopg.Error) -> str:
 def _compare_with_source(
     installed: list[tuple[str, str, str, bool]], requested: dict[str, SourceExtension], created: CreatedExtensions
 ) -> list[str]:
-    """Returns notes about other versions. Raises Refused if a required extension is in another schema."""
+    """Returns notes about other versions, and records extensions that are in another schema."""
     notes = []
     for name, version, schema, _ in installed:
         source = requested.get(name)
