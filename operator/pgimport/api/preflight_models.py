@@ -44,7 +44,10 @@ class RestSource(ResponseModel):
 
     model_config = ConfigDict(title="SourceTold")
 
-    server_version: str = Field(description="The version of the source server, as the server prints it.")
+    server_version: str = Field(
+        description="The version of the source server, as the server prints it, or unknown for a dump file that does"
+        " not contain it."
+    )
     database_size_bytes: int | None = Field(description="The size of a live source; a dump file does not contain it.")
     extensions: list[RestExtension] = Field(default=[], description="The extensions of the source.")
 

@@ -105,8 +105,13 @@ class LongProperties(LenientModel):
 class SourceInfo(LenientModel):
     """Describes the source as the preflight read it. The shadow database gets the same encoding and locale."""
 
-    server_version: str = Field(description="The version of the source server, as the server prints it.")
-    server_version_num: int = Field(description="The version of the source server as a number, for example 170005.")
+    server_version: str = Field(
+        description="The version of the source server, as the server prints it, or unknown for a dump file that does"
+        " not contain it."
+    )
+    server_version_num: int = Field(
+        description="The version of the source server as a number, for example 170005, or 0 if it is unknown."
+    )
     database_size_bytes: int | None = Field(
         default=None, description="The result of pg_database_size for a live source. A dump file does not contain it."
     )

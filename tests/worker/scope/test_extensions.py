@@ -58,14 +58,14 @@ NEEDED = ExtensionNeeds(objects={"postgis": ["COLUMN public.homes.at"], "dblink"
             "ltree",
             ExtensionNeeds(),
             {},
-            "nothing in the database needs it: the Project does not allow it",
+            "nothing in the database needs it, and the Project does not allow it",
             id="nothing needs it, and it is not allowed",
         ),
         pytest.param(
             "ltree",
             ExtensionNeeds(),
             {"allowed_extensions": ["ltree"]},
-            "nothing in the database needs it: the target server does not have it",
+            "nothing in the database needs it, and the target server does not have it",
             id="nothing needs it, and it is not available",
         ),
         pytest.param(
@@ -108,8 +108,8 @@ def test_after_the_gate_only_the_extensions_of_the_shadow_count() -> None:
     split = split_extensions(context, _extensions("citext", "postgis", "hstore"))
     assert [item.name for item in split.imported] == ["citext"]
     assert split.skipped == {
-        "hstore": "nothing in the database needs it: the target database does not have it",
-        "postgis": "nothing in the database needs it: permission denied",
+        "hstore": "nothing in the database needs it, and the target database does not have it",
+        "postgis": "nothing in the database needs it, and permission denied",
     }
     assert split.roots == frozenset()
 

@@ -123,7 +123,8 @@ def _describe_money(columns: Sequence[str], ctype: str) -> list[str]:
 
 def _describe_file(contents: FileContents) -> str:
     file = contents.file
-    parts = [f"{contents.address}: {file.format} dump of PostgreSQL {contents.server_version}"]
+    version = contents.server_version if contents.server_version_num else "of unknown version"
+    parts = [f"{contents.address}: {file.format} dump of PostgreSQL {version}"]
     if file.client_version:
         parts.append(f"by pg_dump {file.client_version}")
     if contents.archive_version:

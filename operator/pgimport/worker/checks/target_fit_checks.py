@@ -50,7 +50,8 @@ def judge_version(order: Order, version: str, version_num: int, *, oldest: int =
             Reason.SOURCE_VERSION_UNSUPPORTED,
             f"the source is PostgreSQL {version}, but the oldest supported version is {oldest}",
         )
-    return passed_check(CheckName.SOURCE_VERSION_COMPATIBLE, f"source {version}, target {order.target.server_version}")
+    source = f"source {version}" if source_major else "source of unknown version"
+    return passed_check(CheckName.SOURCE_VERSION_COMPATIBLE, f"{source}, target {order.target.server_version}")
 
 
 def judge_size(order: Order, size: int, with_rows: Sequence[str] = (), memory: int | None = None) -> CheckResult:

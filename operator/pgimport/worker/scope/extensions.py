@@ -95,7 +95,7 @@ def _find_reason(name: str, needed_by: list[str] | None, context: ExtensionConte
     """Returns the reason to skip an extension that the target could get, or None."""
     order, shadow = context.order, context.shadow
     is_partial = context.needs is not None and context.needs.is_partial
-    nothing = f"{NOTHING_BEFORE_ROWS if is_partial else NOTHING_NEEDS_IT}: " if needed_by == [] else ""
+    nothing = f"{NOTHING_BEFORE_ROWS if is_partial else NOTHING_NEEDS_IT}, and " if needed_by == [] else ""
     if name in WITHOUT_USE_IN_A_COPY and not needed_by:
         return WITHOUT_USE_IN_A_COPY[name]
     if shadow is not None:
