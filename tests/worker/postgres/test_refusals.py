@@ -66,3 +66,9 @@ def test_a_real_error_has_all_its_fields(postgres18: PostgresServer) -> None:
     assert refusal is not None
     assert (refusal.sqlstate, refusal.message, refusal.detail, refusal.hint) == ("0A000", "no", "why", "do")
     assert "PL/pgSQL" in refusal.context
+
+
+@pytest.mark.parametrize("detail", ["(" * 1_000_000, "Key (a)=" * 100_000])
+def test_a_long_detail_without_a_key_needs_linear_time(detail: str) -> None:
+    """Seen before: a DETAIL of 100,000 parentheses took minutes."""
+    assert Refusal(sqlstate="23505", message="m", detail=detail).key is None

@@ -55,3 +55,10 @@ def test_a_function_without_search_path_gets_the_statement_that_cures_it(
 )
 def test_no_other_error_gets_this_advice(error: ServerError) -> None:
     assert build_search_path_advice(error) == ""
+
+
+@pytest.mark.parametrize("text", ["a", '"', '"a', "a.", "a(", '"a".'])
+def test_a_long_context_needs_linear_time(text: str) -> None:
+    """Seen before: a CONTEXT of 100,000 letters took minutes."""
+    error = ServerError(message="m", sqlstate="42883", context=f"PL/{text * 300_000}")
+    assert len(build_search_path_advice(error)) < 1000

@@ -4,7 +4,6 @@ A refusal would be the same in the next attempt. The import then skips the objec
 SQLSTATEs: PostgreSQL's documentation, appendix A.
 """
 
-import re
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -21,8 +20,6 @@ _UNDEFINED_FILE = "58P01"
 INTEGRITY_VIOLATION = "23"  # class of the SQLSTATEs for rows that violate a constraint
 FOREIGN_KEY_VIOLATION, UNIQUE_VIOLATION, CHECK_VIOLATION, EXCLUSION_VIOLATION = "23503", "23505", "23514", "23P01"
 _MAX_FIELD = 500  # characters of one field of an error
-# `Key (id)=(7) is duplicated.`: every language has this form. The second key of an exclusion constraint is kept.
-_KEY = re.compile(r"\(.+?\)=\(.*\)", re.DOTALL)
 
 
 def is_refusal(sqlstate: str | None) -> bool:
@@ -84,8 +81,10 @@ class Refusal:
         """The key of the row that violates a constraint, as in `(id)=(7)`, or None. It is production data."""
         if self.found_key or not is_violation(self.sqlstate):
             return self.found_key
-        match = _KEY.search(self.detail)
-        return shorten_line(match[0], _MAX_FIELD) if match else None
+        # `Key (id)=(7) is duplicated.`: every language has this form. An exclusion constraint has two keys.
+        begin, end = self.detail.find("("), self.detail.rfind(")")
+        middle = self.detail.find(")=(", begin + 2, end) if begin >= 0 else -1
+        return shorten_line(self.detail[begin : end + 1], _MAX_FIELD) if middle > 0 else None
 
 
 def build_refusal(error: psycopg.Error) -> Refusal | None:

@@ -15,7 +15,7 @@ CONTEXT_LINES = 2  # innermost levels of a call stack in a message
 _PREFIXES = re.compile(r"^(connection (to server .*?failed|failed): )+")
 _SEVERITY = re.compile(r"^(error: )?(?:FATAL|ERROR|PANIC): +")
 # `PL/pgSQL function app.f(integer) line 3 at RETURN` or `SQL function "f" statement 1`, in any language of the server.
-_FUNCTION = re.compile(r'(?P<signature>(?:"(?:[^"]|"")+"|\w+)(?:\.(?:"(?:[^"]|"")+"|\w+))?\([^()]*\))')
+_FUNCTION = re.compile(r'(?P<signature>(?<![\w"])(?:"(?:[^"]|"")++"|\w++)(?:\.(?:"(?:[^"]|"")++"|\w++))?\([^()]*+\))')
 _QUOTED_FUNCTION = re.compile(r'["»„«] ?(?P<name>[\w$]+) ?["«»“”]')
 _COPY = "COPY "  # how the context of a row begins, in every language
 _NOT_FOUND = ("42883", "42P01", "42704", "3F000")  # function, table, other object or schema does not exist

@@ -35,7 +35,7 @@ _OWN_NAME = ("table", "view", "materialized view")  # kinds whose name is in the
 _ON_A_RELATION = ("constraint", "trigger", "policy", "rule")  # kinds whose tag is `relation name`
 # The state of these kinds says something else than whether the object is valid and enabled.
 _STATE_FROM_FILE = ("constraint", "trigger", "table")
-_QUALIFIER = re.compile(r'(?:"(?:[^"]|"")+"|\w+)\.')
+_QUALIFIER = re.compile(r'(?<![\w"])(?:"(?:[^"]|"")++"|\w++)\.')
 
 Name = tuple[str, str]  # schema, name
 
