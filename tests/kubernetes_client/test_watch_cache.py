@@ -13,7 +13,7 @@ from kmock import Request
 from tests.support.kubernetes import Kubernetes, Refusal, a_body
 
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.kubernetes_client.json_cache import JsonCache
+from pgimport.kubernetes_client.json_cache import CachedJson, JsonCache
 from pgimport.model.names import IMPORTS, SCHEDULES
 
 PATH = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{IMPORTS}"
@@ -160,6 +160,32 @@ def test_objects_are_listed_newest_first_in_pages(cache: JsonCache, cluster: Kub
     assert cache.list_newest(IMPORTS, "mall", "mall") == []
     assert set(names) <= {body["metadata"]["name"] for body in cache.list_all(IMPORTS)}
     assert len(cache.list_newest(IMPORTS, "shop", "shop", limit=2)) == 2
+
+
+def test_a_list_is_sorted_again_only_after_a_change(cluster: KubernetesClient) -> None:
+    class CountingCache(JsonCache):
+        sorts = 0
+
+        def list_contents(self, kind: str, namespace: str | None = None) -> list[tuple[str, CachedJson]]:
+            self.sorts += 1
+            return super().list_contents(kind, namespace)
+
+    cache = CountingCache(cluster, (IMPORTS,))
+
+    def list_names(before: str = "") -> list[str]:
+        return [body["metadata"]["name"] for body in cache.list_newest(IMPORTS, "shop", "shop", before=before)]
+
+    bodies = {name: a_body(IMPORTS, name, spec={"project": "shop"}) for name in "abc"}
+    for name in "ab":
+        cache.remember(IMPORTS, bodies[name] | {"metadata": a_meta(name, version=1)})
+    assert [list_names() for _ in range(5)] == [["b", "a"]] * 5
+    assert list_names(before="2026-01-01T12:00:00Z b") == ["a"]
+    assert cache.sorts == 1
+    cache.remember(IMPORTS, bodies["c"] | {"metadata": a_meta("c", version=1)})
+    assert list_names() == ["c", "b", "a"]
+    cache._drop_unlisted(IMPORTS, {("shop", "a")}, 1)
+    assert list_names() == ["a"]
+    assert cache.sorts == 3
 
 
 class RecordingCache(JsonCache):

@@ -1,10 +1,14 @@
 """The cache of the HTTP API: objects as JSON without managed fields and annotations, about 4 kB each."""
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
 
-from pgimport.kubernetes_client.api_client import Json
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.custom_resources import is_terminal
 from pgimport.kubernetes_client.watch_cache import WatchCache
 from pgimport.model.names import IMPORTS, PREVIEWS
@@ -27,6 +31,17 @@ _UNREAD_METADATA = ("managedFields", "annotations")  # whoever may write an obje
 
 class JsonCache(WatchCache[CachedJson]):
     """Answers reads with whole objects."""
+
+    def __init__(
+        self,
+        cluster: KubernetesClient,
+        kinds: Iterable[str],
+        clock: Callable[[], float] = time.monotonic,
+        optional: Collection[str] = (),
+    ) -> None:
+        super().__init__(cluster, kinds, clock, optional)
+        # by kind and namespace: the number of changes before the sort, and the sorted objects
+        self._sorted: dict[tuple[str, str], tuple[int, list[tuple[str, CachedJson]]]] = {}
 
     def pack(self, kind: str, body: Json) -> CachedJson:
         meta = {name: value for name, value in body["metadata"].items() if name not in _UNREAD_METADATA}
@@ -53,13 +68,24 @@ class JsonCache(WatchCache[CachedJson]):
 
         `before`: list only objects older than the one with this sort key, for the next page (see `sort_key`).
         """
-        positions = [
-            (f"{content.created} {name}", content.body)
-            for name, content in self.list_contents(kind, namespace)
+        positions = self._sort(kind, namespace)
+        end = bisect_left(positions, before, key=itemgetter(0)) if before else len(positions)
+        bodies = (
+            content.body
+            for _, content in reversed(positions[:end])
             if content.project == project and matches(content.labels)
-        ]
-        page = sorted(((key, body) for key, body in positions if not before or key < before), reverse=True)
-        return [json.loads(body) for _, body in page[:limit]]
+        )
+        return [json.loads(body) for body in islice(bodies, limit)]
+
+    def _sort(self, kind: str, namespace: str) -> list[tuple[str, CachedJson]]:
+        """Returns the objects with their sort keys, oldest first. Sorts only after a change: clients poll lists."""
+        count = self.count_changes((namespace,))
+        known_count, positions = self._sorted.get((kind, namespace), (-1, []))
+        if known_count != count:
+            contents = self.list_contents(kind, namespace)
+            positions = sorted(((f"{item.created} {name}", item) for name, item in contents), key=itemgetter(0))
+            self._sorted[kind, namespace] = count, positions
+        return positions
 
     def list_counted(self, kind: str, namespace: str, project: str) -> set[str]:
         """Lists the names of the objects that count towards a limit of the Project, without parsing them."""

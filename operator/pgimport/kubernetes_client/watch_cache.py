@@ -255,6 +255,7 @@ class WatchCache(Generic[ContentT]):
             ]
             for key, _ in gone:
                 del self._kinds[kind].objects[key.namespace][key.name]
+                self._change_counts[key.namespace] += 1
         return gone
 
     def _watch(self, kind: str, version: str) -> str:
