@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from tests.support.samples import a_project, an_import, an_import_spec
 
-from pgimport.api.import_models import Job, build_job
+from pgimport.api.import_models import ImportRequest, Job, build_job
 from pgimport.model.status import ImportState, ImportStatus, JobFields
 
 TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -51,3 +51,9 @@ def test_an_import_that_was_never_reconciled_is_pending() -> None:
 def test_an_import_that_is_cancelled_before_its_first_reconcile_is_cancelled() -> None:
     job = build_job(a_project(), an_import(an_import_spec(cancel=True), ImportStatus()))
     assert job.state is ImportState.CANCELLED
+
+
+def test_the_same_request_has_the_same_text_in_a_later_version() -> None:
+    """With the same Idempotency-Key, a client repeats a request during an upgrade."""
+    request = ImportRequest(source_url="https://a.example.com/d", recreate=False, confirm=True)
+    assert request.to_canonical_json() == '{"confirm": true, "source_url": "https://a.example.com/d"}'

@@ -1,5 +1,6 @@
 """Request and response bodies of imports, jobs and uploads."""
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
@@ -48,6 +49,10 @@ class ImportRequest(RequestModel):
         if (self.source_url is None) == (self.upload_key is None):
             raise ValueError("exactly one of source_url and upload_key must be given")
         return self
+
+    def to_canonical_json(self) -> str:
+        """Returns the same text for the same request, also if a later version has more fields or another order."""
+        return json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
 
 
 class Job(ResponseModel, JobFields):

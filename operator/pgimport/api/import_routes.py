@@ -61,7 +61,7 @@ def create_import(
     if body.upload_key is not None:
         _check_upload(context, project_id, body.upload_key)
     preview = _find_target(access, project, body.preview_database_id)
-    body_hmac = sign_body(context.secret, body.model_dump_json()) if key is not None else ""
+    body_hmac = sign_body(context.secret, body.to_canonical_json()) if key is not None else ""
     origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name, body_hmac=body_hmac)
     plan = plan_import(body, preview, _build_namer(project, key), origin)
     with _count_objects(context, project, plan):
