@@ -1,11 +1,12 @@
 """The limits of requests that run at the same time, and of what slow and malformed requests may hold."""
 
 import json
+import select
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 
 import httpx
@@ -88,6 +89,28 @@ def test_headers_that_do_not_arrive_are_refused(api: Api, monkeypatch: pytest.Mo
     status, body = send(api.url, first)
     assert status == b"HTTP/1.1 408 Request Timeout"
     assert "headers did not arrive within 0.3 seconds" in body["error"]
+
+
+def test_connections_that_send_nothing_close_before_others(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol.ApiProtocol, "max_connections", 3)
+    with serve(api.context) as url, ExitStack() as stack:
+        host, port = url.removeprefix("http://").split(":")
+
+        def connect(request: bytes) -> socket.socket:
+            connection = stack.enter_context(socket.create_connection((host, int(port)), 10))
+            connection.sendall(request)
+            return connection
+
+        silent = [connect(b"GET") for _ in range(3)]
+        kept = connect(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        response = b""
+        while not response.endswith(b"ok\n"):
+            response += kept.recv(4096)
+        assert response.startswith(b"HTTP/1.1 200")
+        (closed,) = select.select(silent, [], [], 10)[0]
+        assert closed.recv(4096).startswith(b"HTTP/1.1 503")
+        connect(b"GET")
+        assert kept.recv(4096) == b""  # its time ends first, and it expects no response
 
 
 def test_headers_of_a_second_request_that_drip_are_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

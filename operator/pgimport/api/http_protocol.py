@@ -8,25 +8,31 @@ request that h11 refuses in plain text.
 import asyncio
 import json
 from http import HTTPStatus
+from itertools import count
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0  # from a connection's first byte of a request to the end of its headers
 RESPONSE_SECONDS = 60.0  # from the time at which a client does not read fast enough to the end of the response
+MAX_CONNECTIONS = 4000  # each takes up to 40 kB before its first request
+_numbers = count()  # of connections; several may begin in the same millisecond
 
 
 class ApiProtocol(H11Protocol):
     """Serves one connection."""
 
-    header_seconds, response_seconds = HEADER_SECONDS, RESPONSE_SECONDS
+    header_seconds, response_seconds, max_connections = HEADER_SECONDS, RESPONSE_SECONDS, MAX_CONNECTIONS
     _header_timer: asyncio.TimerHandle | None = None
     _response_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as h11_impl of uvicorn
         super().connection_made(transport)
+        self._number = next(_numbers)
         transport.set_write_buffer_limits(high=0)  # call pause_writing for every byte that the client does not read
         self._start_header_timer()
+        if len(self.connections) > self.max_connections:
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_header_timer()
@@ -70,6 +76,28 @@ class ApiProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answers a request that h11 refuses. h11 says what is wrong, but its text may contain the client's bytes."""
         self._refuse(400, "the request is not valid HTTP/1.1")
+
+    def _make_room(self) -> None:
+        """Closes the connection that has waited for a request for the longest time; this one, if all others are busy.
+
+        So whoever opens many connections and sends nothing closes its own: a client sends its request at once.
+        """
+        deadlines = {
+            protocol: (timer.when(), protocol._number)
+            for protocol in self.connections
+            if isinstance(protocol, ApiProtocol) and (timer := protocol._find_idle_timer()) is not None
+        }
+        longest = min(deadlines, key=deadlines.__getitem__)
+        if longest._header_timer is not None:
+            longest._refuse(503, "too many connections are open; try again")
+        else:  # kept open after a response, where the client expects no other
+            longest.transport.close()
+
+    def _find_idle_timer(self) -> asyncio.TimerHandle | None:
+        """Returns the timer of a connection that waits for a request, None if a request runs."""
+        if self.transport.is_closing():
+            return None
+        return self._header_timer or self.timeout_keep_alive_task
 
     def _start_header_timer(self) -> None:
         self._header_timer = self.loop.call_later(self.header_seconds, self._refuse_slow_headers)
