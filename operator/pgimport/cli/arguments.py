@@ -5,6 +5,7 @@ Imports neither pydantic nor a command's module: `pgimport --help` answers at on
 
 import argparse
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -80,6 +81,19 @@ def build_parser(program: str = "pgimport") -> argparse.ArgumentParser:
     apply.add_argument("file", metavar="FILE", help="the Project as YAML")
     commands.add_parser("release", help="stop the operator and remove its finalizers (a hook of the chart)")
     return parser
+
+
+def parse_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> Arguments:
+    """Parses the words of the command line. What stands after `--` belongs to psql: argparse would read it as ours."""
+    own = [*words]
+    if "psql" in own and "--" in own:
+        own = own[: own.index("--")]
+    arguments = parser.parse_args(own)
+    if (option := find_ignored_option(arguments)) is not None:
+        parser.error(f"{option} does not apply to `{arguments.command}`")
+    if len(own) < len(words):
+        arguments.psql_arguments = list(words[len(own) + 1 :])
+    return arguments
 
 
 def find_ignored_option(arguments: Arguments) -> str | None:

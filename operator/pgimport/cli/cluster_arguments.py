@@ -226,7 +226,7 @@ def _add_preview(parser: Parser) -> None:
         "1",
         epilog="Arguments after -- are psql's: `pgimport preview psql pr-7 -- -c '\\dt'`.",
     )
-    psql.add_argument("psql_arguments", nargs="*", metavar="ARGUMENT", help="arguments of psql, after --")
+    psql.set_defaults(psql_arguments=[])
     url = _add_verb(verbs, "url", "print the connection URL of a preview, with its password", "1")
     url.add_argument(
         "--write-env", metavar="FILE", help="write DATABASE_URL to this file instead, readable by you only"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pgimport.cli.arguments import Arguments, build_parser, find_ignored_option
+from pgimport.cli.arguments import Arguments, build_parser, parse_arguments
 from pgimport.cli.cluster_arguments import CLUSTER_COMMANDS
 from pgimport.extras import EX_CONFIG, NotInstalled, load_main
 
@@ -30,9 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         from pgimport.cli.cluster_commands.completion import complete_main
 
         return complete_main(words[1:], parser)
-    arguments = parser.parse_args(words)
-    if (option := find_ignored_option(arguments)) is not None:
-        parser.error(f"{option} does not apply to `{arguments.command}`")
+    arguments = parse_arguments(parser, words)
     module, extra = COMMANDS[arguments.command]
     try:
         run = load_main(module, f"pgimport {arguments.command}", extra)
