@@ -87,10 +87,8 @@ def wait_for_each(context: CommandContext, names: Sequence[str], timeout: float)
 
 
 def cancel_imports(context: CommandContext, arguments: argparse.Namespace) -> int:
-    code = _change_each(context, arguments.names, {"cancel": True}, "is being cancelled")
-    if code or not arguments.wait:
-        return code
-    for name in arguments.names:
+    changed, code = _change_each(context, arguments.names, {"cancel": True}, "is being cancelled")
+    for name in changed if arguments.wait else ():
         body, outcome = follow(context, IMPORTS, name, decide_import_end, arguments.timeout)
         context.screen.print_line(outcome.message)
         if state_of(body) != "cancelled":
@@ -99,16 +97,16 @@ def cancel_imports(context: CommandContext, arguments: argparse.Namespace) -> in
 
 
 def suspend_imports(context: CommandContext, arguments: argparse.Namespace) -> int:
-    return _change_each(context, arguments.names, {"suspend": True}, "is suspended")
+    return _change_each(context, arguments.names, {"suspend": True}, "is suspended")[1]
 
 
 def resume_imports(context: CommandContext, arguments: argparse.Namespace) -> int:
-    return _change_each(context, arguments.names, {"suspend": False}, "is resumed")
+    return _change_each(context, arguments.names, {"suspend": False}, "is resumed")[1]
 
 
-def _change_each(context: CommandContext, names: Sequence[str], spec: Json, done: str) -> int:
-    """Changes the spec of each import. An import that has ended stays as it is, which is an error."""
-    code = 0
+def _change_each(context: CommandContext, names: Sequence[str], spec: Json, done: str) -> tuple[list[str], int]:
+    """Changes the spec of each import. Returns the changed ones, and the exit code: ended ones are an error."""
+    changed, code = [], 0
     for name in names:
         try:
             body = context.kubectl.get(IMPORTS, name)
@@ -116,10 +114,11 @@ def _change_each(context: CommandContext, names: Sequence[str], spec: Json, done
                 raise CommandFailed(f"import {name} has already ended: {state_of(body)}")
             context.kubectl.patch(IMPORTS, name, {"metadata": {"uid": body["metadata"]["uid"]}, "spec": spec})
             context.screen.print_line(f"import {name} {done}")
+            changed.append(name)
         except CommandFailed as error:
             context.screen.print_note(f"pgimport: {error}")
             code = error.exit_code
-    return code
+    return changed, code
 
 
 def show_preflight(context: CommandContext, body: Json) -> int:

@@ -151,7 +151,11 @@ def _reach(context: CommandContext, connection: Mapping[str, str]) -> Iterator[t
             assert process.stderr is not None  # noqa: S101
             match = _FORWARDING.match(process.stdout.readline())
             if match is None:
-                raise explain_kubectl_error(process.stderr.read(), namespace)
+                error = explain_kubectl_error(process.stderr.read(), namespace)
+                raise CommandFailed(
+                    f"this machine cannot resolve {connection['host']}, and kubectl port-forward failed: {error}."
+                    " Use the URL of `preview url` in a pod of the cluster."
+                )
             yield "127.0.0.1", int(match[1])
         finally:
             process.terminate()
