@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import FakeKubectl
 from tests.cli.kubernetes_objects import Json, a_failed_import, a_preview, a_running_import, a_time, an_import
+from tests.cli.terminal import open_terminal
 
 URL = "postgresql://reader:geheim@db.example.com:5432/shop"
 IMPORT_KIND = "postgresimports.capydb.dev"
+CHECK = {"name": "encoding", "status": "fail", "detail": "unknown"}
 NOT_FOUND = f'Error from server (NotFound): {IMPORT_KIND} "debian" not found\n'
 
 
@@ -81,6 +83,39 @@ def test_a_wait_goes_on_after_the_api_server_ends_a_watch(kubectl: FakeKubectl) 
     kubectl.answer("--watch debian", events(an_import("completed", "Completed")), hangs=True)
     ended = kubectl.run("import", "wait", "debian")
     assert (ended.code, ended.out) == (0, "import debian completed\n")
+
+
+def test_a_wait_goes_on_after_a_lost_connection(kubectl: FakeKubectl) -> None:
+    kubectl.answer("--watch debian", events(a_running_import()), error="error: connection reset by peer\n")
+    kubectl.answer("--watch debian", events(an_import("completed", "Completed")), hangs=True)
+    assert kubectl.run("import", "wait", "debian").out == "import debian completed\n"
+
+
+def test_a_watch_that_never_answers_is_an_error(kubectl: FakeKubectl) -> None:
+    kubectl.answer("--watch debian", error=NOT_FOUND)
+    ended = kubectl.run("import", "wait", "debian", "-n", "shop")
+    assert (ended.code, ended.err) == (1, "pgimport: import debian in namespace shop was not found\n")
+
+
+def test_a_terminal_needs_rich_and_a_pipe_does_not(kubectl: FakeKubectl) -> None:
+    (kubectl.folder / "rich.py").write_text("raise ModuleNotFoundError(name='rich')\n")
+    kubectl.answer("get", {"items": [an_import("completed", "Completed")]})
+    environment = kubectl.environment()
+    environment["PYTHONPATH"] = f"{kubectl.folder}:{environment['PYTHONPATH']}"
+    command = [sys.executable, "-m", "pgimport", "cli", "import", "list"]
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+    with open_terminal(command, environment) as terminal:
+        assert terminal.wait() == 78
+    assert "Run `pip install 'pgimport[cli]'`." in terminal.text
+
+
+@pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C"}], ids=["encoding", "locale"])
+def test_a_terminal_without_unicode_shows_only_ascii(kubectl: FakeKubectl, variables: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "pgimport", "cli", "import", "preflight", "debian"]
+    kubectl.answer("get debian", an_import("failed", "DumpFailed", preflight={"checks": [CHECK]}))
+    with open_terminal(command, kubectl.environment(**variables)) as terminal:
+        assert terminal.wait() == 1
+    assert terminal.text == "x encoding: unknown\n"
 
 
 def test_a_wait_for_several_imports_returns_the_code_of_the_first_failure(kubectl: FakeKubectl) -> None:
@@ -159,7 +194,7 @@ def test_a_retry_copies_the_secret_that_the_first_import_owns(kubectl: FakeKubec
 def test_a_preflight_of_a_source_leaves_no_import(kubectl: FakeKubectl) -> None:
     checks = [
         {"name": "source_reachable", "status": "pass", "detail": "it answers"},
-        {"name": "encoding", "status": "fail", "detail": "unknown"},
+        CHECK,
     ]
     report = an_import("failed", "RestoreFailed", name="probe", preflight={"checks": checks, "ok": False})
     kubectl.answer("create", an_import(name="probe"))
@@ -235,7 +270,7 @@ def test_psql_runs_with_a_private_passfile_that_is_gone_afterwards(kubectl: Fake
     kubectl.answer("get previewdatabases.capydb.dev", a_preview())
     kubectl.answer("get secret pr-42-connection", {"data": data})
     ended = kubectl.run(
-        "preview", "psql", "pr-42", "--", "-c", "select 1", PGSERVICE="other", TMPDIR=str(kubectl.folder)
+        "preview", "psql", "pr-42", "-n", "shop", "--", "-c", "select 1", PGSERVICE="other", TMPDIR=str(kubectl.folder)
     )
     assert (ended.code, ended.out) == (3, "127.0.0.1 d  -c select 1\n600\n*:*:*:*:geheim\n")
     assert list(kubectl.folder.glob("pgimport-*")) == []

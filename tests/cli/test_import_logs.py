@@ -8,9 +8,10 @@ from tests.cli.kubernetes_objects import Json, a_failed_import, a_time, an_impor
 from pgimport.cli.cluster_commands.errors import CommandFailed
 from pgimport.cli.cluster_commands.import_logs import choose_attempt, containers_of, has_log, may_start
 
-RUNNING, WAITING = {"running": {}}, {"waiting": {"reason": "PodInitializing"}}
-FAILED = {"terminated": {"exitCode": 66}}
-SUCCEEDED = {"terminated": {"exitCode": 0}}
+RUNNING: Json = {"running": {}}
+WAITING: Json = {"waiting": {"reason": "PodInitializing"}}
+FAILED: Json = {"terminated": {"exitCode": 66}}
+SUCCEEDED: Json = {"terminated": {"exitCode": 0}}
 
 
 def a_pod(preflight: Json, main: Json | None = None, *, name: str = "pgi-debian-1", phase: str = "Running") -> Json:

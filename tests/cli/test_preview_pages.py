@@ -19,8 +19,8 @@ from pgimport.cli.cluster_commands.preview_connections import (
 )
 from pgimport.cli.cluster_commands.preview_pages import build_preview_page, build_preview_table, decide_preview_ready
 
-RESET = {"spec": {"resetAt": a_time(60)}}
-RENEWED = {"spec": {"renewedAt": a_time(60)}}
+RESET: Json = {"resetAt": a_time(60)}
+RENEWED: Json = {"renewedAt": a_time(60)}
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ RENEWED = {"spec": {"renewedAt": a_time(60)}}
         (a_preview("pending", "Pending"), None),
         (a_preview(), 0),
         (a_preview(generation=2, observedGeneration=1), None),
-        (a_preview(**RESET), None),
-        (a_preview(**RESET, resetAt=a_time(59)), None),
-        (a_preview(**RESET, resetAt="2026-01-01T12:01:00.000Z"), 0),
-        (a_preview("expired", "Expired", **RENEWED, generation=2, observedGeneration=1), None),
-        (a_preview("ready", **RENEWED, renewedAt=a_time(60)), 0),
+        (a_preview(spec=RESET), None),
+        (a_preview(spec=RESET, resetAt=a_time(59)), None),
+        (a_preview(spec=RESET, resetAt="2026-01-01T12:01:00.000Z"), 0),
+        (a_preview("expired", "Expired", spec=RENEWED, generation=2, observedGeneration=1), None),
+        (a_preview("ready", spec=RENEWED, renewedAt=a_time(60)), 0),
         (a_preview("failed", "LimitReached"), 1),
         (a_preview("expired", "Expired"), 1),
         (a_preview("pending", "NoData", spec={"golden": True}), 0),

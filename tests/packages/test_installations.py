@@ -18,6 +18,7 @@ for name in sys.argv[1:]:
     for below in pkgutil.walk_packages(getattr(module, "__path__", []), f"{name}."):
         importlib.import_module(below.name)
 """
+COMMANDS_OF_THE_OPERATOR = [f"pgimport.cli.{name}_command" for name in ("keys", "apply", "release")]
 FRAMEWORKS = {"kopf", "kubernetes", "fastapi", "obstore"}
 
 
@@ -101,11 +102,12 @@ def test_a_program_of_an_extra_names_the_extra(
 @pytest.mark.parametrize(
     ("extra", "modules", "absent"),
     [
-        ("operator", ["pgimport.handlers", "pgimport.generate", "pgimport.cli"], {"fastapi", "obstore"}),
+        ("cli", ["pgimport.cli.cluster_commands"], FRAMEWORKS),
+        ("operator", ["pgimport.handlers", "pgimport.generate", *COMMANDS_OF_THE_OPERATOR], {"fastapi", "obstore"}),
         ("api", ["pgimport.api"], {"kopf", "obstore"}),
         ("s3", ["pgimport.store.s3_store"], {"kopf", "kubernetes", "fastapi"}),
     ],
-    ids=["operator", "api", "s3"],
+    ids=["cli", "operator", "api", "s3"],
 )
 def test_an_extra_has_all_packages_of_its_programs(
     install: Install, extra: str, modules: list[str], absent: set[str]

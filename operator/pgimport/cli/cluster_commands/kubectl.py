@@ -63,9 +63,9 @@ class Kubectl:
         items: list[Json] = _parse(self.run("get", resource, "--output", "json", *options))["items"]
         return items
 
-    def create(self, manifest: Json) -> Json:
+    def create(self, manifest: Json, *options: str) -> Json:
         """Creates an object and returns it. The manifest travels by standard input. Raises CommandFailed."""
-        return _parse(self.run("create", "--filename", "-", "--output", "json", stdin=json.dumps(manifest)))
+        return _parse(self.run("create", "--filename", "-", "--output", "json", *options, stdin=json.dumps(manifest)))
 
     def patch(self, resource: str, name: str, patch: Json) -> Json:
         """Applies a merge patch and returns the object. Raises CommandFailed."""
@@ -113,6 +113,7 @@ class Watch:
         self._kubectl, self._arguments = kubectl, arguments
         self._events: queue.SimpleQueue[Json | None] = queue.SimpleQueue()
         self._process = self._start()
+        self._has_answered = False  # this kubectl has printed an event
 
     def next_event(self, seconds: float | None) -> Json | None:
         """Returns the next event, `{"type": …, "object": …}`, or None after that many seconds. Raises CommandFailed."""
@@ -122,6 +123,7 @@ class Watch:
             except queue.Empty:
                 return None
             if event is not None:
+                self._has_answered = True
                 return event
             self._restart()
 
@@ -143,9 +145,11 @@ class Watch:
     def _restart(self) -> None:
         assert self._process.stderr is not None  # noqa: S101 (for mypy: it is a pipe)
         stderr = self._process.stderr.read()
-        if self._process.wait() != 0:
+        # A connection that was lost is made again. A kubectl that fails at once would fail again.
+        if self._process.wait() != 0 and not self._has_answered:
             raise explain_kubectl_error(stderr, self._kubectl.namespace)
         self._process = self._start()
+        self._has_answered = False
 
 
 def _read_events(stream: IO[str], events: "queue.SimpleQueue[Json | None]") -> None:

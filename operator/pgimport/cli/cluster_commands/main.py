@@ -11,6 +11,7 @@ from pgimport.cli.cluster_commands.errors import CommandFailed
 from pgimport.cli.cluster_commands.kubectl import Kubectl
 from pgimport.cli.cluster_commands.screen import Screen, end_broken_pipe, make_printable
 from pgimport.cli.messages import print_error
+from pgimport.extras import EX_CONFIG, explain_missing_package
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -62,6 +63,12 @@ def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     except CommandFailed as error:
         print_error(f"pgimport: {error}")
         return error.exit_code
+    except ModuleNotFoundError as error:  # rich is imported when a terminal is there
+        message = explain_missing_package(error, f"pgimport {arguments.command}", "cli")
+        if message is None:
+            raise
+        print_error(f"pgimport: {message}")
+        return EX_CONFIG
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:

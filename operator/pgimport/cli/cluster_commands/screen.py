@@ -42,7 +42,8 @@ class Screen:
         self._out, self._err, self._environment, self._wide = out, err, environment, wide
         self.is_terminal = out.isatty()
         self.has_cursor = self.is_terminal and environment.get("TERM", "dumb") not in ("dumb", "unknown")
-        self.unicode = _can_print(UNICODE_SAMPLE, out)
+        # Python writes UTF-8 in the C locale too, where a terminal may not expect it.
+        self.unicode = _can_print(UNICODE_SAMPLE, out) and environment.get("LC_ALL") not in ("C", "POSIX")
 
     @property
     def width(self) -> int:
