@@ -288,6 +288,35 @@ def test_a_verified_copy_has_the_time_of_its_sources_snapshot() -> None:
     assert decide(observed_running_import(status=COPYING, pods=(a_finished_pod(),))).status.data_as_of is None
 
 
+def test_a_verified_copy_keeps_what_was_copied_and_how_long_the_source_was_held() -> None:
+    """The last line of progress may have been written after the operator read the log."""
+    progress = Progress(
+        phase=ImportPhase.VERIFY,
+        percent=90,
+        tables_done=7,
+        tables_total=8,
+        bytes_done=90,
+        bytes_total=100,
+        bytes_per_second=5,
+        eta_seconds=2,
+        source_held_seconds=30,
+        waiting_for="a lock",
+        at=BORN,
+    )
+    status = COPYING.model_copy(update={"progress": progress})
+    shown = decide(observed_running_import(status=status, pods=(a_finished_pod(),))).status.progress
+    assert shown == Progress(
+        phase=ImportPhase.SWAP,
+        percent=99,
+        tables_done=8,
+        tables_total=8,
+        bytes_done=100,
+        bytes_total=100,
+        source_held_seconds=30,
+        at=NOW,
+    )
+
+
 def test_a_preflight_that_passed_is_no_verified_copy() -> None:
     pod = a_pod(phase="Succeeded", preflight=passed_preflight(), import_=None)
     decision = decide(observed_running_import(pods=(pod,)))

@@ -195,6 +195,22 @@ def _is_success(outcome: PodOutcome, spec: ImportSpec) -> bool:
     return outcome.failure is None and outcome.result is not None and outcome.result.step == step
 
 
+def _build_swap_progress(copied: Progress | None, now: datetime) -> Progress:
+    """Keeps what the copy has reported. A verified copy is complete, and its last line may not have been read."""
+    if copied is None:
+        return Progress(phase=ImportPhase.SWAP, percent=99, at=now)
+    return Progress(
+        phase=ImportPhase.SWAP,
+        percent=99,
+        tables_done=copied.tables_total,
+        tables_total=copied.tables_total,
+        bytes_done=copied.bytes_total,
+        bytes_total=copied.bytes_total,
+        source_held_seconds=copied.source_held_seconds,
+        at=now,
+    )
+
+
 def _decide_success(
     status: ImportStatus, spec: ImportSpec, pod: ObservedPod, outcome: PodOutcome, now: datetime
 ) -> Decision[ImportStatus]:
@@ -204,9 +220,7 @@ def _decide_success(
         return completed(status, f"The preflight is {verdict}. It was a dry run, so nothing was changed.", now)
     names = attempt_names(pod.uid)
     shadow = Shadow(pod_uid=pod.uid, database=names.database, role=names.role, verified=True, verified_at=now)
-    verified = status.model_copy(
-        update={"shadow": shadow, "progress": Progress(phase=ImportPhase.SWAP, percent=99, at=now)}
-    )
+    verified = status.model_copy(update={"shadow": shadow, "progress": _build_swap_progress(status.progress, now)})
     return running(verified, SWAP_BEGINS, now, IMMEDIATELY)
 
 
