@@ -6,6 +6,7 @@ The API server accepts a status only once, so a restart of the operator counts n
 import threading
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from itertools import product
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -13,10 +14,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from pgimport.decide.conditions import ready_reason
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject
-from pgimport.model.status import ImportPhase, ImportState, ImportStatus
+from pgimport.model.status import TERMINAL_STATES, ImportPhase, ImportState, ImportStatus
 
 _BUCKETS = (1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 86400)  # seconds
 _REASONS = frozenset(Reason)
+SERVER, FILE, UPLOAD, UNKNOWN = SOURCES = ("server", "file", "upload", "unknown")
 OTHER = "Other"  # a reason of another version of the operator
 ResultT = TypeVar("ResultT")
 
@@ -77,6 +79,11 @@ class TransitionMetrics:
         self._copied = self._build_histogram(
             registry, "pgimport_preview_copy_seconds", "Seconds of a successful copy of one preview into another."
         )
+
+        for phase in ImportPhase:  # so that a rate also sees the first one
+            self._phase_seconds.labels(phase.value)
+        for state, source in product(TERMINAL_STATES, SOURCES):
+            self._duration.labels(state.value, source)
 
     @staticmethod
     def _build_histogram(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Histogram:
@@ -188,10 +195,10 @@ def _find_phase(status: ImportStatus) -> tuple[str | None, ImportPhase] | None:
 
 
 def _find_source(item: ImportObject, after: ImportStatus) -> str:
-    """Returns `server`, `file` or `upload`; `unknown` if no preflight could read the source."""
+    """Returns the kind of the source, or UNKNOWN if no preflight could read it."""
     if item.spec is not None and item.spec.source.upload_key is not None:
-        return "upload"
+        return UPLOAD
     source = after.preflight.source if after.preflight is not None else None
     if source is None:
-        return "unknown"
-    return "server" if source.file is None else "file"
+        return UNKNOWN
+    return SERVER if source.file is None else FILE

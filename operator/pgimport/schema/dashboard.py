@@ -56,7 +56,15 @@ def _age(labels: str, name: str) -> tuple[str, str]:
 
 
 def _hourly(labels: str, name: str) -> tuple[str, str]:
-    return _sum(labels, f"increase({_select(name)}[1h])")
+    legend, _ = _sum(labels, "")
+    return legend, _count_events(f"by ({labels}) ", _select(name), "1h")
+
+
+def _count_events(by: str, series: str, window: str) -> str:
+    """Counts events. `increase` misses the first one of each series, which begins with it and not with 0."""
+    increase = f"sum {by}(increase({series}[{window}]))"
+    first = f"sum {by}(min_over_time({series}[{window}]) unless {series} offset {window})"
+    return f"{increase} + ({first} or {increase} * 0)"
 
 
 def _quantile(
@@ -91,7 +99,7 @@ _NOW = (
     Panel("Now", kind="row"),
     _count("Running imports", f"sum({_select('pgimport_imports', state='running')})"),
     _count("Waiting imports", f"sum({_select('pgimport_imports_waiting')})", "Suspended imports do not count."),
-    _count("Failed in 24 hours", f"sum(increase({_select('pgimport_imports_ended_total', state='failed')}[24h]))"),
+    _count("Failed in 24 hours", _count_events("", _select("pgimport_imports_ended_total", state="failed"), "24h")),
     _count("Servers down", f"count({_select('pgimport_target_server_up')} == 0)"),
     _count("Ready previews", f"sum({_select('pgimport_previews', state='ready')})"),
     _count("Leftovers", f"sum({_select('pgimport_leftovers')})", "Objects whose clean-up does not succeed."),
