@@ -577,12 +577,11 @@ def test_the_tenants_namespace_stays_and_is_restricted(render: Render) -> None:
     assert metadata["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
-@pytest.mark.parametrize(
-    ("name", "model"), [("project", ProjectSpec), ("preview", PreviewSpec), ("import", ImportSpec)]
-)
-def test_examples_are_what_the_operator_reads(name: str, model: Any) -> None:
-    example = yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8"))
-    model.model_validate(example["spec"])
+@pytest.mark.parametrize("name", ["project", "preview", "import", "golden", "copy", "pull-requests/golden"])
+def test_examples_are_what_the_operator_reads(name: str) -> None:
+    models: dict[str, Any] = {"Project": ProjectSpec, "PreviewDatabase": PreviewSpec, "PostgresImport": ImportSpec}
+    for example in yaml.safe_load_all((EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")):
+        models[example["kind"]].model_validate(example["spec"])
 
 
 def test_the_admin_password_stands_in_one_secret_only(render: Render) -> None:

@@ -7,11 +7,15 @@ import csv
 import io
 import secrets
 import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import kubectl
 
 FOLDER = Path(__file__).resolve().parent
+CHECKOUT = FOLDER.parents[1]
 NAMESPACE = "demo-source"
 PASSWORD_SECRET = "source-password"
 # Creating and filling the database takes 15 s on two idle cores.
@@ -70,6 +74,29 @@ def query(namespace: str, pod: str, name: str, *options: str) -> str:
     """Runs a query of the folder `sql`, and returns its result as CSV with a header."""
     text = (FOLDER / "sql" / name).read_text(encoding="utf-8")
     return kubectl.execute(namespace, pod, "psql", "--no-psqlrc", "--csv", *options, stdin=text)
+
+
+@contextmanager
+def open_session(namespace: str, pod: str) -> Iterator[Callable[[str], str]]:
+    """Keeps one psql open in a pod. Yields a function that runs a query whose result is one row, as CSV."""
+    command = ["kubectl", "exec", "--stdin", "--namespace", namespace, pod, "--", "psql"]
+    with subprocess.Popen(
+        [*command, "--no-psqlrc", "--csv", "--tuples-only"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=kubectl.environment(),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+
+        def query(text: str) -> str:
+            print(text, file=stdin, flush=True)
+            return stdout.readline().strip()
+
+        yield query
+        stdin.close()
 
 
 def source_facts() -> dict[str, str]:

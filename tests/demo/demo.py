@@ -1,21 +1,19 @@
-"""The demo: one import that completes, and one that fails as expected, in the cluster of `make up`."""
+"""The demo in the cluster of `make up`: an import, one that fails as expected, and copies of a golden preview."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from tests.cluster.errors import ClusterError
 from tests.cluster.instance import REPOSITORY, this_instance
 from tests.cluster.project_images import MAJOR, SOURCE_MAJOR, Images, ensure_images
 from tests.cluster.provider_choice import choose_provider
-from tests.demo import database
+from tests.demo import database, golden_copies
+from tests.demo.objects import EXAMPLES, NAMESPACE, DemoError, Status, follow, read_status, wait_for
 from tests.demo.screen import (
-    Progress,
     tell,
     tell_bad,
     tell_command,
@@ -26,10 +24,8 @@ from tests.demo.screen import (
 )
 from tests.support import kubectl
 
-NAMESPACE = "demo"
 PREVIEW = IMPORT = "debian"
 FAILING_IMPORT = "debian-wrong-password"
-EXAMPLES = Path("charts/pgimport/examples")
 FILES = tuple(EXAMPLES / name for name in ("project.yaml", "preview.yaml", "import.yaml"))
 
 NEXT = (
@@ -53,16 +49,8 @@ NEXT = (
     ("Remove the cluster:", "make down"),
 )
 
-POLL_SECONDS = 0.5
-IMPORT_SECONDS = 900
 PROJECT_SECONDS = 120
 POD_SECONDS = 120
-
-Status = dict[str, Any]
-
-
-class DemoError(Exception):
-    """The demo did not go as expected."""
 
 
 class Times:
@@ -105,39 +93,13 @@ def _failing_import() -> kubectl.Manifest:
     }
 
 
-def _status(kind: str, name: str, namespace: str | None = NAMESPACE) -> Status:
-    status: Status = kubectl.get(kind, name, namespace).get("status", {})
-    return status
-
-
 def _condition(status: Status, kind: str) -> dict[str, str]:
     return next((entry for entry in status.get("conditions", ()) if entry["type"] == kind), {})
 
 
-def _follow(name: str) -> Status:
-    """Shows an import's progress until its state is terminal. Raises DemoError if that takes too long."""
-    progress = Progress()
-    deadline = time.monotonic() + IMPORT_SECONDS
-    while time.monotonic() < deadline:
-        status = _status("postgresimport", name)
-        progress.show(status)
-        if status.get("state") in ("completed", "failed", "cancelled"):
-            progress.end()
-            return status
-        time.sleep(POLL_SECONDS)
-    progress.end()
-    raise DemoError(f"the import {name} has not ended after {IMPORT_SECONDS} s")
-
-
-def _wait_for(look: Callable[[], bool], what: str, seconds: float) -> None:
-    try:
-        kubectl.wait_until(look, what, seconds)
-    except AssertionError as error:
-        raise DemoError(str(error)) from None
-
-
 def _clear() -> None:
     """Deletes the objects of an earlier demo, because a terminal import never runs again."""
+    golden_copies.clear()
     kubectl.delete("pod", "psql", namespace=NAMESPACE)
     kubectl.delete("postgresimport", IMPORT, FAILING_IMPORT, namespace=NAMESPACE)
     kubectl.delete("previewdatabase", PREVIEW, namespace=NAMESPACE)
@@ -162,13 +124,13 @@ def ask_for_the_import(url: str) -> None:
     tell_command("kubectl apply " + " ".join(f"-f {path}" for path in FILES))
     words = [word for path in FILES for word in ("--filename", str(REPOSITORY / path))]
     tell_output(kubectl.run("apply", *words))
-    _wait_for(lambda: bool(_status("project", "demo", None).get("ready")), "the project is ready", PROJECT_SECONDS)
+    wait_for(lambda: bool(read_status("project", "demo", None).get("ready")), "the project is ready", PROJECT_SECONDS)
 
 
 def watch_the_import() -> None:
     tell_step("The import runs")
     tell_command("kubectl -n demo get pgi debian --watch")
-    status = _follow(IMPORT)
+    status = follow(IMPORT)
     if status["state"] != "completed":
         _tell_failure(status)
         tell_command(
@@ -202,7 +164,7 @@ def show_a_failure(url: str, expected: dict[str, str]) -> None:
     tell_step("What failure looks like: the same import with a wrong password")
     host = url.partition("@")[2]
     kubectl.apply(_secret(FAILING_IMPORT, f"postgresql://debian:{secrets.token_urlsafe(12)}@{host}"), _failing_import())
-    status = _follow(FAILING_IMPORT)
+    status = follow(FAILING_IMPORT)
     _tell_failure(status)
     reason = _condition(status, "Ready").get("reason")
     if (status["state"], reason) != ("failed", "SourceAuthFailed"):
@@ -244,6 +206,12 @@ def run(images: Images) -> None:
         query_the_preview(images.workers[MAJOR], facts)
     with times.of("refused in"):
         show_a_failure(url, facts)
+    with times.of("golden preview filled in"):
+        golden_copies.fill_the_golden_preview()
+    with times.of("copied three times in"):
+        golden_copies.make_the_copies()
+    with times.of("refreshed in"):
+        golden_copies.refresh_the_golden_preview(images.workers[MAJOR])
     database.write_url(url)
     tell_what_next()
     tell()
@@ -251,7 +219,7 @@ def run(images: Images) -> None:
 
 
 def main() -> int:
-    """Runs the demo, and returns 0 if one import completed and the other failed as expected."""
+    """Runs the demo, and returns 0 if everything went as expected."""
     try:
         run(ensure_images(choose_provider(this_instance())))
     except (DemoError, ClusterError, kubectl.KubectlError, AssertionError) as error:
