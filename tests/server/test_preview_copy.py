@@ -154,16 +154,20 @@ def test_every_object_belongs_to_the_owner_of_the_copy(golden: PreviewScenario) 
         connection.execute("DROP SCHEMA app CASCADE; SELECT lo_unlink(4711)")
 
 
-def test_the_statements_that_change_owners_are_read_in_parts(
+def test_the_statements_that_change_owners_are_read_and_run_in_parts(
     golden: PreviewScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A source can have millions of large objects, and all tenants' previews depend on the operator's memory."""
+    """A source can have millions of large objects. Each transaction must fit into the lock table, and all into memory.
+
+    The owner of everything else, also of the source database itself, does not change.
+    """
     monkeypatch.setattr(preview_copy, "STATEMENTS_PER_FETCH", 7)
     monkeypatch.setattr(preview_copy, "OWNERS_PER_TRANSACTION", 3)
     with golden.server.connect(golden.database) as connection:
         connection.execute(f"SET ROLE {golden.owner}".encode())
         connection.execute("SELECT lo_create(n) FROM generate_series(1, 20) AS n")
     row_counts: list[int] = []
+    changes: list[int] = []  # of owners, in each transaction
 
     def connect_and_count(access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection:
         connection = connect(access, dbname)
@@ -172,6 +176,8 @@ def test_the_statements_that_change_owners_are_read_in_parts(
             def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
                 answer = super().execute(query, *arguments, **options)
                 row_counts.append(self.pgresult.ntuples if self.pgresult is not None else 0)
+                if isinstance(query, bytes) and b" OWNER TO " in query:
+                    changes.append(query.count(b" OWNER TO "))
                 return answer
 
         connection.cursor_factory = Cursor
@@ -180,6 +186,10 @@ def test_the_statements_that_change_owners_are_read_in_parts(
     plan = _plan(golden)
     ensure_copy(golden.access, plan, connect=connect_and_count)
     assert max(row_counts) == 7
+    assert max(changes) == 3
+    assert sum(changes) > 20
+    owner = "SELECT datdba::regrole::text FROM pg_database WHERE datname = %s"
+    assert golden.query(owner, golden.database) == [(golden.owner,)]
     with _open(golden, plan) as connection:
         owners = connection.execute("SELECT DISTINCT lomowner::regrole::text FROM pg_largeobject_metadata").fetchall()
     assert owners == [(plan.preview.role,)]
@@ -644,6 +654,10 @@ def test_sessions_in_the_source_end_only_if_the_user_allows_it(scenario: Preview
             user.execute("SELECT 1")
     assert _list_tables(scenario, plan) == ["old"]
     assert scenario.tables() == ["old"]  # its users may connect again
+    # A closed source would look like one whose swap or drop was interrupted.
+    log = scenario.server.log.read_text(errors="replace") if scenario.server.log else ""
+    assert f'ALTER DATABASE "{plan.preview.database}" ALLOW_CONNECTIONS' in log
+    assert f'ALTER DATABASE "{scenario.database}" ALLOW_CONNECTIONS' not in log
 
 
 def test_a_source_larger_than_the_limit_is_refused_and_an_older_copy_stays(golden: PreviewScenario) -> None:
@@ -652,6 +666,45 @@ def test_a_source_larger_than_the_limit_is_refused_and_an_older_copy_stays(golde
     with pytest.raises(Refused) as caught:
         ensure_copy(golden.access, dataclasses.replace(plan, number=2, size_limit=1000))
     assert caught.value.failure.reason is Reason.SOURCE_TOO_LARGE
+    assert _list_tables(golden, plan) == ["new"]
+
+
+def test_a_copy_that_takes_too_long_ends_and_leaves_nothing_half_made(golden: PreviewScenario) -> None:
+    """The admin's sessions have a timeout for short statements. A copy has one of its own."""
+    plan = _plan(golden)
+    with closing(golden.server.connect(golden.database)), pytest.raises(ServerUnavailable, match="statement timeout"):
+        ensure_copy(golden.access, dataclasses.replace(plan, timeout_seconds=1))
+    assert _copy_session(golden) == []
+    assert golden.query("SELECT FROM pg_database WHERE datname = %s", plan.preview.database) == []
+    ensure_copy(golden.access, plan)
+    assert _list_tables(golden, plan) == ["new"]
+
+
+def test_a_full_disk_in_mid_copy_is_named_and_the_next_call_makes_the_copy(golden: PreviewScenario) -> None:
+    """PostgreSQL removes the files of a CREATE DATABASE that fails."""
+    refused: list[str] = []
+
+    def connect_to_full_disk(access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection:
+        connection = connect(access, dbname)
+
+        class Cursor(psycopg.Cursor[Any]):
+            def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+                text = query.as_string(self.connection) if isinstance(query, sql.Composable) else str(query)
+                if text.startswith("CREATE DATABASE"):
+                    refused.append(text)
+                    raise psycopg.errors.DiskFull("could not write to file: No space left on device")
+                return super().execute(query, *arguments, **options)
+
+        connection.cursor_factory = Cursor
+        return connection
+
+    plan = _plan(golden)
+    with pytest.raises(ServerUnavailable) as caught:
+        ensure_copy(golden.access, plan, connect=connect_to_full_disk)
+    assert len(refused) == 1
+    assert caught.value.failure.reason is Reason.TARGET_FULL
+    assert _read(golden, plan).exists is False
+    ensure_copy(golden.access, plan)
     assert _list_tables(golden, plan) == ["new"]
 
 
