@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.chaos import full_disk, write_faults
+from tests.chaos import copy_faults, full_disk, write_faults
 from tests.chaos.cell_plan import PlannedCell, plan_all
 from tests.chaos.cell_result import CellResult, PlayedCell
 from tests.chaos.chaos_environment import DATABASE, ChaosEnvironment, open_chaos_environment
@@ -24,7 +24,7 @@ PREVIEWS_AT_ONCE = 20
 MAX_PROBLEM_LENGTH = 600  # characters
 HELP_SELECTORS = """\
 play only the cells of this kind, or with this fault, phase or title (kinds: matrix, dump, unobserved, twins, stale,
-crash, fields); the report is not written unless --again is given"""
+crash, copies, fields); the report is not written unless --again is given"""
 HELP_AGAIN = """\
 add to the existing report: play the cells that it lacks or that broke a promise, or those that the selectors name"""
 
@@ -79,9 +79,9 @@ class _Recorder:
     def is_written(self) -> bool:
         return self._again or not self._selectors
 
-    def choose(self, writes: list[str]) -> list[PlannedCell]:
+    def choose(self, writes: list[str], copy_writes: list[str]) -> list[PlannedCell]:
         """Return the selected cells; without selectors, those that the report does not show as kept."""
-        self._writes, self._plan = len(writes), plan_all(writes)
+        self._writes, self._plan = len(writes), plan_all(writes, copy_writes)
         selected = [planned for planned in self._plan if planned.matches(self._selectors)]
         return [planned for planned in selected if self._selectors or planned.key not in self._cells]
 
@@ -105,7 +105,7 @@ def main(selectors: list[str], again: bool) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     with _run_source() as source:
         with open_chaos_environment(source, LOGS) as environment:
-            plan = recorder.choose(write_faults.record_writes(environment))
+            plan = recorder.choose(write_faults.record_writes(environment), copy_faults.record_writes(environment))
             try:
                 play_all(environment, plan, recorder)
             except KeyboardInterrupt:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tests.chaos import full_disk, operator_faults, phase_faults, worker_clock, write_faults
+from tests.chaos import copy_faults, full_disk, operator_faults, phase_faults, worker_clock, write_faults
 from tests.chaos.cell_result import CellResult
 from tests.chaos.chaos_environment import ChaosEnvironment
 from tests.chaos.watch_faults import WatchFault
@@ -64,6 +64,15 @@ def plan_others() -> Iterator[PlannedCell]:
     yield PlannedCell("twins", "two operators, one killed", partial(operator_faults.play_two_operators, kills=True))
 
 
-def plan_all(writes: Sequence[str]) -> list[PlannedCell]:
-    """List all cells. `writes` are those of an undisturbed import."""
-    return [*plan_phase_faults(), *plan_others(), *plan_stale_views(writes), *plan_write_faults(writes)]
+def plan_copy_faults(copy_writes: Sequence[str]) -> Iterator[PlannedCell]:
+    for change in copy_faults.CHANGES:
+        yield PlannedCell("copies", change.name, partial(copy_faults.play_change, change=change))
+    for point in copy_faults.list_points(copy_writes):
+        title = f"{copy_faults.KILLED}: {point.side} {point.number}"
+        yield PlannedCell("copies", title, partial(copy_faults.play_kill, point=point))
+
+
+def plan_all(writes: Sequence[str], copy_writes: Sequence[str]) -> list[PlannedCell]:
+    """List all cells. `writes` are those of an undisturbed import, `copy_writes` those of a copy."""
+    imports = [*plan_phase_faults(), *plan_others(), *plan_stale_views(writes), *plan_write_faults(writes)]
+    return [*imports, *plan_copy_faults(copy_writes)]

@@ -37,6 +37,11 @@ KINDS = {
         "A fault at every write",
         "The fault comes before a write, which is then never made, or after it, and then its answer is never received.",
     ),
+    "copies": (
+        "Copies of a golden preview",
+        "The operator is killed before or after a write of a copy, or the golden preview is refreshed, deleted or"
+        " emptied while copies are made.",
+    ),
     FIELDS: (
         "Every field mutated",
         "Each field of the four kinds gets valid and invalid values, derived from its schema. An invalid value must be"
