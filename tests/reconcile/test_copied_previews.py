@@ -26,8 +26,10 @@ from pgimport.model.owner_comment import (
     ShadowRecord,
     format_owner_comment,
 )
+from pgimport.model.project_status import CloneMethod
 from pgimport.model.resources import PreviewObject, ResourceKey
 from pgimport.reconcile.background_copies import PER_PROJECT
+from pgimport.reconcile.observe_projects import observe_project
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_loop import reconcile
 
@@ -160,6 +162,10 @@ def test_a_golden_preview_is_filled_and_copied(operator: Operator) -> None:
     ready = operator.settle(copy, is_ready)
     assert (ready.status.data_as_of, ready.status.clones) == (SNAPSHOT, 1)
     assert operator.list_tables(copy) == ["first"]
+    project = observe_project(operator.context, ResourceKey(PROJECTS, "", operator.project), datetime.now(UTC))
+    assert project is not None
+    assert project.last_copy is not None
+    assert project.last_copy.method is CloneMethod.WAL_LOG
     assert operator.read(golden).status.connection_secret is None
 
     operator.fill(golden, "second")
