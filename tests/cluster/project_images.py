@@ -22,7 +22,7 @@ POSTGRES = SOURCES / "images" / "postgres"
 # The majors of target servers: the worker's image has its target's clients.
 MAJORS = ("17", "18")
 MAJOR = "18"  # of the trial server
-SOURCE_MAJOR = "17"  # of the source of the demo and of the tests
+SOURCE_MAJOR = "17"  # of the demo's source
 
 # Majors whose clients the worker's Dockerfile takes from an image each.
 _CLIENTS = ("15", "16", "17", "18")

@@ -17,9 +17,6 @@ from contextlib import contextmanager
 from typing import IO
 
 import pytest
-from tests.cluster.instance import this_instance
-from tests.cluster.project_images import SOURCE_MAJOR, server_image
-from tests.cluster.provider_choice import choose_provider
 from tests.e2e.postgres_pods import DATABASES, Postgres, Source, secret_manifest, start_source
 from tests.e2e.tenant import Tenant, make_tenant, operator_pods, read_secret, remove_tenant
 from tests.support import kubectl
@@ -139,7 +136,7 @@ def source(cluster: None) -> Iterator[Source]:
                 _remove_tenants(tenants)
             # With all characters that a URL, a password file or SQL may misread.
             password = f"{secrets.token_hex(12)} @:/\\'\"%?#ü"
-            start_source(SOURCE_NAMESPACE, password, server_image(choose_provider(this_instance()), SOURCE_MAJOR))
+            start_source(SOURCE_NAMESPACE, password)
             kubectl.create(secret_manifest(SOURCE_NAMESPACE, SOURCE_SECRET, {"password": password}))
             kubectl.merge_patch("namespace", SOURCE_NAMESPACE, None, {"metadata": {"labels": {RUN_LABEL: TEST_RUN}}})
     password = read_secret(SOURCE_NAMESPACE, SOURCE_SECRET)["password"]

@@ -188,16 +188,13 @@ def _server_manifests(namespace: str, name: str, image: str, script: str, memory
     ]
 
 
-def start_source(namespace: str, password: str, image: str = "", databases: tuple[str, ...] = DATABASES) -> Source:
-    """Creates a namespace with a source server and its databases. Deleting the namespace removes all of it.
-
-    `image`: the image of the server, or else that of the chart's own server.
-    """
-    manifests = _server_manifests(namespace, "source", image or postgres_image(), _START)
+def start_source(namespace: str, password: str, databases: tuple[str, ...] = DATABASES) -> Source:
+    """Creates a namespace with a source server and its databases. Deleting the namespace removes all of it."""
+    manifests = _server_manifests(namespace, "source", postgres_image(), _START)
     kubectl.apply(namespace_manifest(namespace), *manifests)
     source = Source(Postgres(namespace, "source"), password)
     kubectl.wait_for_pod(namespace, "source", START_SECONDS)
-    _fill(source, databases)
+    fill_source(source, databases)
     return source
 
 
@@ -211,7 +208,7 @@ def start_server(namespace: str, name: str, image: str, memory: str | None = Non
     kubectl.wait_for_pod(namespace, name, START_SECONDS)
 
 
-def _fill(source: Source, databases: tuple[str, ...]) -> None:
+def fill_source(source: Source, databases: tuple[str, ...]) -> None:
     """Creates the roles and databases of the source, in one session of psql."""
     # The exporter is a member of the owner role, and reads also what row security hides from the owner.
     statements = [

@@ -92,7 +92,7 @@ def test_a_preflight_by_curl(curl: Curl, source: Source, tenant: Tenant) -> None
     assert status == 200, answer
     report = answer["preflight"]
     assert report["ok"] is True
-    assert report["source"]["server_version"].startswith("17.")
+    assert report["source"]["server_version"].startswith("18.")
     assert {check["name"] for check in report["checks"]} >= {"source_reachable", "extensions_available_on_target"}
     status, answer = curl.call(
         "POST", f"/projects/{tenant.name}/imports/preflight", {"source_url": source.url("shop", password="wrong")}

@@ -171,7 +171,7 @@ def test_a_dry_run_reports_and_makes_nothing(tenant: Tenant) -> None:
         "dry-withext": False,
         "dry-absent": False,
     }
-    assert reports["dry-shop"]["source"]["serverVersion"].startswith("17.")
+    assert reports["dry-shop"]["source"]["serverVersion"].startswith("18.")
     assert "tablefunc" in str([check for check in reports["dry-withext"]["checks"] if check["status"] == "fail"])
     for body in bodies.values():
         tenant.assert_nothing_left(body)
