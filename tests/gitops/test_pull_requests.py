@@ -45,7 +45,7 @@ elif verb == "get":
     (template,) = [argument for argument in arguments if argument.startswith("go-template=")]
     print(template.removeprefix("go-template=").replace("{{.data.uri}}", "@URI@"))
 elif verb == "delete":
-    assert "--ignore-not-applied" in arguments
+    assert "--ignore-not-found" in arguments
     (folder / f"{arguments[1]}.{arguments[2]}").unlink(missing_ok=True)
 else:
     sys.exit(f"not known: {arguments}")
