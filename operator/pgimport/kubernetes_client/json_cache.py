@@ -68,14 +68,22 @@ class JsonCache(WatchCache[CachedJson]):
 
         `before`: list only objects older than the one with this sort key, for the next page (see `sort_key`).
         """
+        return list(islice(self.iterate_newest(kind, namespace, project, before, matches), limit))
+
+    def iterate_newest(
+        self,
+        kind: str,
+        namespace: str,
+        project: str,
+        before: str = "",
+        matches: Callable[[dict[str, str]], bool] = lambda _: True,
+    ) -> Iterator[Json]:
+        """Yields what `list_newest` lists, and parses each object only when it is asked for."""
         positions = self._sort(kind, namespace)
         end = bisect_left(positions, before, key=itemgetter(0)) if before else len(positions)
-        bodies = (
-            content.body
-            for _, content in reversed(positions[:end])
-            if content.project == project and matches(content.labels)
-        )
-        return [json.loads(body) for body in islice(bodies, limit)]
+        for _, content in reversed(positions[:end]):
+            if content.project == project and matches(content.labels):
+                yield json.loads(content.body)
 
     def _sort(self, kind: str, namespace: str) -> list[tuple[str, CachedJson]]:
         """Returns the objects with their sort keys, oldest first. Sorts only after a change: clients poll lists."""

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 from tests.api.conftest import SOURCE, Api, start_import
-from tests.api.page.test_pages import a_condition, a_time
+from tests.api.page.page_client import a_condition, a_time
 from tests.support.browser import run_browser
 
 from pgimport.model.names import IMPORTS, PREVIEWS, SCHEDULES

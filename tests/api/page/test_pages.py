@@ -1,25 +1,15 @@
 """Every view and action of the page, without a browser."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from tests.api.conftest import SOURCE, Api, start_import
-from tests.api.page.browser_client import PageClient
+from tests.api.page.page_client import PageClient, a_condition, a_time
 
 from pgimport.model.names import IMPORTS, PREVIEWS
 
 MARKUP = "<img src=x onerror=alert(1)>\x1b[31m"
-NOW = datetime.now(UTC)
 COPY_OF_GOLD: dict[str, Any] = {"from": "shop.gold"}
-
-
-def a_time(**ago: float) -> str:
-    return (NOW - timedelta(**ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def a_condition(**changes: Any) -> dict[str, Any]:
-    return {"type": "Ready", "status": "False", "lastTransitionTime": a_time(), **changes}
 
 
 @pytest.fixture
@@ -174,5 +164,6 @@ def test_open_pages_learn_of_changes(api: Api, page: PageClient) -> None:
     with api.client.stream("GET", "/ui/changes", headers=headers, timeout=60) as stream:
         lines = stream.iter_lines()
         assert next(lines) == "retry: 3000"
+        assert "event: changed" in lines  # the view of this client has seen nothing yet
         start_import(api)
         assert "event: changed" in lines

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.api.conftest import Api, a_session
-from tests.api.page.browser_client import PageClient
+from tests.api.page.page_client import PageClient
 
 from pgimport.api.page.session_cookie import LIFETIME, seal, unseal
 

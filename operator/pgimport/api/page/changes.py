@@ -7,9 +7,8 @@ from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
 from pgimport.api.api_context import CurrentContext
-from pgimport.api.authorization import namespace_of
 from pgimport.api.page.page_access import Session
-from pgimport.api.page.project_objects import list_projects
+from pgimport.api.page.project_objects import list_namespaces
 
 POLL_SECONDS = 2.0
 KEEPALIVE_SECONDS = 15.0
@@ -19,25 +18,28 @@ router = APIRouter()
 
 
 @router.get("/changes")
-async def stream_changes(session: Session, context: CurrentContext) -> StreamingResponse:
-    """Sends `changed` after an object of the user's Projects has changed. Needs no thread while it waits."""
+async def stream_changes(session: Session, context: CurrentContext, seen: int = -1) -> StreamingResponse:
+    """Sends `changed` after an object of the user's Projects has changed. Needs no thread while it waits.
+
+    `seen`: the number of changes that the view shows, by `count_changes`.
+    """
     organization = session.caller.organization
-    namespaces = {namespace_of(project) for project in list_projects(session)}
+    namespaces = list_namespaces(session)
     context.page_stream_limit.begin(organization)
 
     async def stream() -> AsyncIterator[bytes]:
         try:
             yield b"retry: 3000\n\n"
-            seen, silent = context.cache.count_changes(namespaces), 0.0
+            shown, silent = seen, 0.0
             for _ in range(int(STREAM_SECONDS / POLL_SECONDS)):
-                await asyncio.sleep(POLL_SECONDS)
-                silent += POLL_SECONDS
-                if (now := context.cache.count_changes(namespaces)) != seen:
-                    seen, silent = now, 0.0
+                if (now := context.cache.count_changes(namespaces)) != shown:
+                    shown, silent = now, 0.0
                     yield b"event: changed\ndata:\n\n"
                 elif silent >= KEEPALIVE_SECONDS:
                     silent = 0.0
                     yield b":\n\n"
+                await asyncio.sleep(POLL_SECONDS)
+                silent += POLL_SECONDS
         finally:
             context.page_stream_limit.end(organization)
 

@@ -16,7 +16,7 @@ from pgimport.api.object_names import ObjectNamer
 from pgimport.api.page.import_views import build_import_row, build_import_view, find_free_targets, plot_durations
 from pgimport.api.page.page_access import Form, PageAccess, parse_form
 from pgimport.api.page.paths import PREFIX
-from pgimport.api.page.project_objects import MAX_ROWS, list_imports, list_previews, list_projects
+from pgimport.api.page.project_objects import MAX_ROWS, count_changes, list_imports, list_previews, list_projects
 from pgimport.api.page.rendering import redirect, render
 from pgimport.api.preflight_models import PreflightRequest
 from pgimport.api.request_origin import RequestOrigin
@@ -34,7 +34,7 @@ PAGE_ROWS = 100
 @router.get("/imports")
 def show_imports(access: PageAccess, project: str = "", state: str = "", limit: int = PAGE_ROWS) -> Response:
     access.require_scope(ApiScope.JOBS_READ)
-    limit = min(max(limit, 1), MAX_ROWS)
+    limit, seen = min(max(limit, 1), MAX_ROWS), count_changes(access)
     imports, more = list_imports(access, project, state, limit)
     values = {
         "title": "Imports",
@@ -47,6 +47,7 @@ def show_imports(access: PageAccess, project: str = "", state: str = "", limit: 
         "project": project,
         "state": state,
         "limit": limit,
+        "seen": seen,
         "plot": plot_durations([item for _, item in imports]),
     }
     return render("imports.html", values)
@@ -90,8 +91,9 @@ def _json(text: str) -> Response:
 @router.get("/imports/{job_id}")
 def show_import(job_id: str, access: PageAccess) -> Response:
     access.require_scope(ApiScope.JOBS_READ)
+    seen = count_changes(access)
     view = build_import_view(*access.find_import(job_id))
-    return render("import.html", {"title": view.row.name, "tab": "imports", "view": view})
+    return render("import.html", {"title": view.row.name, "tab": "imports", "view": view, "seen": seen})
 
 
 @router.post("/imports/{job_id}/cancel")

@@ -12,7 +12,7 @@ from pgimport.api.object_names import ObjectNamer
 from pgimport.api.page.page_access import Form, PageAccess, parse_form
 from pgimport.api.page.paths import PREFIX
 from pgimport.api.page.preview_views import build_preview_row, build_schedule_row
-from pgimport.api.page.project_objects import list_previews, list_projects, list_schedules
+from pgimport.api.page.project_objects import count_changes, list_previews, list_projects, list_schedules
 from pgimport.api.page.rendering import redirect, render
 from pgimport.api.preview_models import ExtendRequest, PreviewRequest
 from pgimport.api.preview_routes import create_preview, delete_preview, extend_preview, get_connections, reset_preview
@@ -106,10 +106,16 @@ def show_connection(preview_id: str, access: PageAccess) -> Response:
 @router.get("/schedules")
 def show_schedules(access: PageAccess, context: CurrentContext) -> Response:
     access.require_scope(ApiScope.PROJECTS_READ)
-    now = context.now()
+    now, seen = context.now(), count_changes(access)
     previews = [build_preview_row(owner, item, now) for owner, item in list_previews(access, "") if item.golden]
     rows = [row for owner, item in list_schedules(access) if (row := build_schedule_row(owner, item)) is not None]
-    values = {"title": "Golden previews and schedules", "tab": "schedules", "golden": previews, "rows": rows}
+    values = {
+        "title": "Golden previews and schedules",
+        "tab": "schedules",
+        "golden": previews,
+        "rows": rows,
+        "seen": seen,
+    }
     return render("schedules.html", values)
 
 
@@ -117,12 +123,15 @@ def _render_previews(
     access: CallerAccess, context: CurrentContext, project: str, error: ApiError | None = None
 ) -> Response:
     access.require_scope(ApiScope.PROJECTS_READ)
-    now = context.now()
-    rows = [build_preview_row(owner, preview, now) for owner, preview in list_previews(access, project)]
+    now, seen = context.now(), count_changes(access)
+    rows = [
+        build_preview_row(owner, preview, now) for owner, preview in list_previews(access, project, MAX_PREVIEWS + 1)
+    ]
     values = {
         "title": "Previews",
         "tab": "previews",
         "rows": rows[:MAX_PREVIEWS],
+        "seen": seen,
         "cut": len(rows) > MAX_PREVIEWS,
         "golden": [row for row in rows if row.golden and row.state == "ready"],
         "projects": [owner.meta.name for owner in list_projects(access)],

@@ -1,6 +1,7 @@
 """Finds the objects of all Projects that a user may access, newest first."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import islice
 
 from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.kubernetes_client.api_client import Json
@@ -22,6 +23,16 @@ def list_projects(access: CallerAccess) -> list[ProjectObject]:
     return sorted(mine, key=lambda project: project.meta.name)
 
 
+def list_namespaces(access: CallerAccess) -> set[str]:
+    """Lists the namespaces of these Projects."""
+    return {namespace_of(project) for project in list_projects(access)}
+
+
+def count_changes(access: CallerAccess) -> int:
+    """Counts the changes in these namespaces that a view has seen. Call it before the view reads anything."""
+    return access.cache.count_changes(list_namespaces(access))
+
+
 def list_imports(
     access: CallerAccess, project: str, state: str, limit: int
 ) -> tuple[list[tuple[ProjectObject, ImportObject]], bool]:
@@ -33,39 +44,45 @@ def list_imports(
     def matches(body: Json) -> bool:
         return state in ("", (body.get("status") or {}).get("state") or "pending")
 
-    pairs = _list(access, project, IMPORTS, lambda labels: LABEL_EPHEMERAL not in labels, matches)
+    pairs = _list(access, project, IMPORTS, limit + 1, lambda labels: LABEL_EPHEMERAL not in labels, matches)
     return [(owner, parse_import(body)) for owner, body in pairs[:limit]], len(pairs) > limit
 
 
-def list_previews(access: CallerAccess, project: str) -> list[tuple[ProjectObject, PreviewObject]]:
+def list_previews(
+    access: CallerAccess, project: str, limit: int | None = None
+) -> list[tuple[ProjectObject, PreviewObject]]:
     """Lists previews, newest first. An empty `project` chooses all."""
-    pairs = _list(access, project, PREVIEWS, lambda _: True, lambda _: True)
-    return [(owner, parse_preview(body)) for owner, body in pairs]
+    return [(owner, parse_preview(body)) for owner, body in _list(access, project, PREVIEWS, limit)]
+
+
+def list_schedules(access: CallerAccess) -> list[tuple[ProjectObject, ScheduleObject]]:
+    """Lists the schedules of all Projects, newest first."""
+    return [(owner, parse_schedule(body)) for owner, body in _list(access, "", SCHEDULES, None)]
 
 
 def _list(
     access: CallerAccess,
     project: str,
     kind: str,
-    has_labels: Callable[[dict[str, str]], bool],
-    matches: Callable[[Json], bool],
+    limit: int | None,
+    has_labels: Callable[[dict[str, str]], bool] = lambda _: True,
+    matches: Callable[[Json], bool] = lambda _: True,
 ) -> list[tuple[ProjectObject, Json]]:
-    def bodies() -> Iterator[tuple[ProjectObject, Json]]:
-        for owner in list_projects(access):
-            if project in ("", owner.meta.name):
-                name, namespace = owner.meta.name, namespace_of(owner)
-                for body in access.cache.list_newest(kind, namespace, name, matches=has_labels):
-                    if matches(body):
-                        yield owner, body
-
-    return sorted(bodies(), key=lambda pair: _position(pair[1]), reverse=True)
+    """Lists objects of one kind, newest first, and at most `limit` of them. Parses few others."""
+    pairs = [
+        (owner, body)
+        for owner in list_projects(access)
+        if project in ("", owner.meta.name)
+        for body in islice(
+            filter(
+                matches,
+                access.cache.iterate_newest(kind, namespace_of(owner), owner.meta.name, matches=has_labels),
+            ),
+            limit,
+        )
+    ]
+    return sorted(pairs, key=lambda pair: _position(pair[1]), reverse=True)[:limit]
 
 
 def _position(body: Json) -> tuple[str, str]:
     return body["metadata"]["creationTimestamp"], body["metadata"]["name"]
-
-
-def list_schedules(access: CallerAccess) -> list[tuple[ProjectObject, ScheduleObject]]:
-    """Lists the schedules of all Projects, newest first."""
-    pairs = _list(access, "", SCHEDULES, lambda _: True, lambda _: True)
-    return [(owner, parse_schedule(body)) for owner, body in pairs]

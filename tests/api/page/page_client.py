@@ -1,5 +1,6 @@
-"""A client of the page that keeps its cookie, as a browser on localhost does."""
+"""A client of the page that keeps its cookie, as a browser on localhost does, and parts of statuses."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -7,7 +8,16 @@ from tests.api.conftest import Api
 
 from pgimport.api.page.session_cookie import COOKIE
 
+NOW = datetime.now(UTC)
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+
+
+def a_time(**ago: float) -> str:
+    return (NOW - timedelta(**ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def a_condition(**changes: Any) -> dict[str, Any]:
+    return {"type": "Ready", "status": "False", "lastTransitionTime": a_time(), **changes}
 
 
 class PageClient:
