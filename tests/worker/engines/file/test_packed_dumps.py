@@ -155,6 +155,21 @@ def test_several_dumps_in_a_file_are_refused_and_listed(
     assert "the file contains 3 dumps, and an import takes one: pack only one of a.sql, c.dump, d.gz" in message
 
 
+def test_a_dump_beside_a_directory_is_refused(
+    file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes]
+) -> None:
+    """The directory was left out without a word, and so was the dump if the directory came first."""
+    directory = {f"backup/db/{name}": content for name, content in unpack_tar(dumps["directory"]).items()}
+    plain = {"backup/db.sql.gz": gzip.compress(dumps["plain"])}
+    assert "2 dumps" in read_refusal(make_zip({**plain, **directory}))
+    assert "2 dumps" in read_refusal(make_zip({**directory, **plain}))
+    serve_dump(pack_tar({**unpack_tar(dumps["directory"]), "notes.txt": b"x", "db.sql.gz": plain["backup/db.sql.gz"]}))
+    with file_bench.shadow():
+        failure = file_bench.run().failure
+    assert failure is not None
+    assert "the file contains 2 dumps" in failure.message
+
+
 def test_several_dumps_are_refused_before_the_import(
     file_bench: Bench, serve_dump: ServeDump, dumps: dict[str, bytes]
 ) -> None:
@@ -198,7 +213,7 @@ def test_an_encrypted_zip_is_refused(dumps: dict[str, bytes]) -> None:
 
 def test_bombs_around_bombs_are_refused() -> None:
     """The ratio is that of the whole file, not of each packing."""
-    zeros = bytes(64 * 1024 * 1024)
+    zeros = b"x" * 64 * 1024 * 1024
     plain = b"--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 16.4\n\n"
     plain += b"COPY public.t (a) FROM stdin;\n"
     bomb = gzip.compress(gzip.compress(plain + zeros * 3 + b"\n"))

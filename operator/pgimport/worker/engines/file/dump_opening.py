@@ -132,29 +132,54 @@ def _open_only_dump(members: Iterator[TarMember] | Iterator[ZipMember], stream: 
             continue
         member_stream, opened = opened_member
         path = member.path if opened.path is None else f"{member.path}: {opened.path}"
-        member_stream.after_its_end(partial(_read_other_members, members, path, stream, depth))
+        directories = [name for name in names if _is_directory(name)]
+        member_stream.after_its_end(partial(_read_other_members, members, [path, *directories], stream, depth))
         return OpenedDump(opened.stream, opened.format, path, opened.compression)
     _refuse_other_backups([name.rpartition("/")[2] for name in names])
     if len(refusals) == 1:
         message = f"the only file in the tar or zip, {names[0]}, cannot be imported: {refusals[0].message}"
         raise ImportStopped(Failure(refusals[0].reason, message, _PACK_THE_DUMP))
-    if any(name.rpartition("/")[2] == TOC_FILE for name in names):
+    if any(map(_is_directory, names)):
         raise unsupported("the file contains a directory of pg_dump among other files: pack only that directory")
     content = some_of(names, NAMES_IN_A_MESSAGE) if names else "no file"
     raise unsupported(f"the file contains no dump of pg_dump, but {content}: pack a dump, or import the dump itself")
 
 
 def _read_other_members(
-    members: Iterator[TarMember] | Iterator[ZipMember], path: str, stream: DumpStream, depth: int
+    members: Iterator[TarMember] | Iterator[ZipMember], found: list[str], stream: DumpStream, depth: int
 ) -> None:
-    """Reads a tar or zip to its end. Raises ImportStopped if it contains another dump."""
-    others = [other.path for other in members if _try_member(other, stream, depth, []) is not None]
-    if others:
-        raise unsupported(
-            f"the file contains {1 + len(others)} dumps, and an import takes one: pack only one of"
-            f" {some_of([path, *others], NAMES_IN_A_MESSAGE)}"
-        )
+    """Reads a tar or zip to its end. Raises ImportStopped if it contains another dump, also one in a directory."""
+    for other in members:
+        if _is_directory(other.path) or _try_member(other, stream, depth, []) is not None:
+            found.append(other.path)
+    if len(found) > 1:
+        raise _refuse_several_dumps(found)
     stream.read_to_the_end()
+
+
+def _refuse_several_dumps(paths: list[str]) -> ImportStopped:
+    """Returns the error for a tar or zip with several dumps."""
+    return unsupported(
+        f"the file contains {len(paths)} dumps, and an import takes one: pack only one of"
+        f" {some_of(paths, NAMES_IN_A_MESSAGE)}"
+    )
+
+
+def belongs_to_directory(member: TarMember | ZipMember, stream: DumpStream) -> bool:
+    """Says whether a file is one of a directory archive. Reads the beginning of another file.
+
+    Raises ImportStopped if the other file is a dump.
+    """
+    if _DIRECTORY_FILE.fullmatch(member.name):
+        return True
+    if _try_member(member, stream, 1, []) is not None:
+        raise _refuse_several_dumps([TOC_FILE, member.path])
+    return False
+
+
+def _is_directory(path: str) -> bool:
+    """Whether the file is the table of contents of a dump in several files."""
+    return path.rpartition("/")[2] == TOC_FILE
 
 
 def _try_member(

@@ -18,7 +18,7 @@ from pgimport.worker.engines.file.archive_content import (
     plan_archive,
 )
 from pgimport.worker.engines.file.download import Download
-from pgimport.worker.engines.file.dump_opening import walk_archive
+from pgimport.worker.engines.file.dump_opening import belongs_to_directory, walk_archive
 from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.restored_content import RestoredContent
 from pgimport.worker.engines.file.tar_reader import TarMember
@@ -67,6 +67,8 @@ def _store_members(stream: DumpStream, folder: Path, scratch_bytes: int | None) 
     folder.mkdir()
     unpacked_bytes = 0
     for member in walk_archive(stream):
+        if not belongs_to_directory(member, stream):
+            continue
         unpacked_bytes += member.size
         if scratch_bytes is not None and unpacked_bytes > scratch_bytes:
             message = (
