@@ -113,7 +113,9 @@ def test_rows_that_violate_a_constraint_are_named_by_their_key(
 ) -> None:
     content = make_dump(postgres16, tmp_path, ORPHANS)
     end = content.rindex(b"--\n-- PostgreSQL database dump complete")
-    serve_dump(content[:end] + b"CREATE UNIQUE INDEX one_of_each ON public.twins USING btree (id);\n\n" + content[end:])
+    index = b"CREATE UNIQUE INDEX one_of_each ON public.twins USING btree (id);\n"
+    key = b"ALTER TABLE public.sizes ADD CONSTRAINT to_twin FOREIGN KEY (id) REFERENCES public.twins (id);\n"
+    serve_dump(content[:end] + index + key + content[end:])
     with file_bench.shadow() as shadow:
         result = file_bench.run()
         assert result.ok, result.failure
@@ -128,7 +130,10 @@ def test_rows_that_violate_a_constraint_are_named_by_their_key(
         "FK CONSTRAINT public.children to_parent",
         "CHECK CONSTRAINT public.sizes small",
         "INDEX public.one_of_each",
+        "FK CONSTRAINT public.sizes to_twin",
     }
+    needing = skipped["FK CONSTRAINT public.sizes to_twin"].reason
+    assert needing.startswith("it needs INDEX public.one_of_each, which the target refused")
     assert skipped["FK CONSTRAINT public.children to_parent"].offending_key == "(parent)=(42)"
     assert skipped["INDEX public.one_of_each"].offending_key == "(id)=(7)"
     assert "42)" not in file_bench.out.getvalue()  # the log is no place for values of rows

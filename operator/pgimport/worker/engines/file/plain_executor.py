@@ -26,7 +26,7 @@ from pgimport.worker.engines.file.psql import PsqlSession
 from pgimport.worker.engines.file.psql_messages import PsqlError, translate_psql_error
 from pgimport.worker.engines.file.restored_content import RestoredContent, describe_created_schema
 from pgimport.worker.engines.file.search_path import TEMPORARY
-from pgimport.worker.engines.file.statement_subject import Subject
+from pgimport.worker.engines.file.statement_subject import Subject, find_owner_names
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.refusals import Refusal, is_violation
 from pgimport.worker.text import quote_name
@@ -35,6 +35,7 @@ MAX_BATCH = 100  # statements between two synchronisations
 MAX_BATCH_BYTES = 1024 * 1024
 _MISSING_SCHEMA = "3F000"
 _EXISTS = "42710"
+_NO_KEY = "42830"  # a foreign key to columns without a key
 _DUPLICATES = frozenset({_EXISTS, "42723", "42P06", "42P07"})
 TRIMMED_KINDS = frozenset({"DOMAIN", "TABLE"})
 _MADE_IN_STEPS = frozenset({"TEXT SEARCH CONFIGURATION", "VIEW"})  # pg_dump writes several statements for one
@@ -269,7 +270,7 @@ class PlainExecutor:
                 cause = "rows of the source violate it" if is_violation(refusal.sqlstate) else "it cannot be checked"
                 reason = f"{cause}, so it is NOT VALID: {reason}"
         elif refusal.sqlstate.startswith(("42", "3F")):
-            needed = self._find_needed(statement)
+            needed = self._find_needed(statement, with_keys=refusal.sqlstate == _NO_KEY)
             if needed is not None:
                 group, reason = needed.group, describe_need(needed)
                 reason += f": {refusal.reason}" if group is SkipGroup.REFUSED else ""
@@ -332,10 +333,17 @@ class PlainExecutor:
     def _find_skipped(self, titles: set[str]) -> SkippedObject | None:
         return next((item for item in self.content.skipped if item.object in titles), None)
 
-    def _find_needed(self, statement: Statement) -> SkippedObject | None:
-        """Returns the skipped object that the statement mentions, if there is one."""
-        mentioned = find_mentions(scan_tokens(statement.definition)) & self._skipped_names.keys()
-        return self._find_skipped({self._skipped_names[name] for name in mentioned})
+    def _find_needed(self, statement: Statement, *, with_keys: bool = False) -> SkippedObject | None:
+        """Returns the skipped object that the statement mentions, if there is one.
+
+        `with_keys`: also a skipped key or unique index of a table that it mentions.
+        """
+        mentioned = find_mentions(scan_tokens(statement.definition))
+        titles = {self._skipped_names[name] for name in mentioned & self._skipped_names.keys()}
+        for (schema, name), title in self._skipped_names.items() if with_keys and not titles else ():
+            if title.startswith(("CONSTRAINT ", "INDEX ")) and (schema, name.partition(" ")[0]) in mentioned:
+                titles.add(title)
+        return self._find_skipped(titles)
 
     def _follows_skipped(self, statement: Statement) -> bool:
         """Whether the statement is about an object that is skipped, and is no object of its own."""
@@ -347,7 +355,7 @@ class PlainExecutor:
         if subject.kind == "SEQUENCE OWNED BY" and (needed := self._find_needed(statement)) is not None:
             self._skip_owned_sequence(subject, needed)
             return True
-        return any(name in self._skipped_names for name in _find_owner_names(subject))
+        return any(name in self._skipped_names for name in find_owner_names(subject))
 
     def _skip_owned_sequence(self, subject: Subject, needed: SkippedObject) -> None:
         """Skips a sequence whose table is skipped.
@@ -381,16 +389,3 @@ def _build_skipped(
     title: str, reason: str, group: SkipGroup, sqlstate: str, key: str | None = None, rows: int | None = None
 ) -> SkippedObject:
     return SkippedObject(object=title, reason=reason, group=group, sqlstate=sqlstate, offending_key=key, rows=rows)
-
-
-def _find_owner_names(subject: Subject) -> set[tuple[str, str]]:
-    """Returns schema and name of what the statement belongs to."""
-    if subject.kind != "COMMENT":
-        return {(subject.schema, subject.name), (subject.schema, subject.tag)}
-    names = {(subject.schema, subject.relation)} if subject.relation else set()
-    kind_end = subject.tag.rfind(" ON ")
-    if subject.relation and kind_end > 0:  # `CONSTRAINT c ON t`
-        return names | {(subject.schema, f"{subject.relation} {subject.tag[:kind_end].rpartition(' ')[2]}")}
-    words = subject.tag.split(" ")
-    name = next((index for index, word in enumerate(words) if not word.isupper()), len(words) - 1)
-    return names | {(subject.schema, " ".join(words[name:]).partition("(")[0])}

@@ -292,3 +292,16 @@ def _read_setval(tokens: list[SqlToken], path: SearchPath) -> Subject | None:
         return None
     content = next((token.content for token in tokens if token.content), "")
     return Subject("SEQUENCE SET", *TokenReader(list(scan_tokens(content)), 0, path).name())
+
+
+def find_owner_names(subject: Subject) -> set[tuple[str, str]]:
+    """Returns schema and name of what the statement belongs to."""
+    if subject.kind != "COMMENT":
+        return {(subject.schema, subject.name), (subject.schema, subject.tag)}
+    names = {(subject.schema, subject.relation)} if subject.relation else set()
+    kind_end = subject.tag.rfind(" ON ")
+    if subject.relation and kind_end > 0:  # `CONSTRAINT c ON t`
+        return names | {(subject.schema, f"{subject.relation} {subject.tag[:kind_end].rpartition(' ')[2]}")}
+    words = subject.tag.split(" ")
+    name = next((index for index, word in enumerate(words) if not word.isupper()), len(words) - 1)
+    return names | {(subject.schema, " ".join(words[name:]).partition("(")[0])}
