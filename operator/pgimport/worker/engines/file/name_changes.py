@@ -90,8 +90,8 @@ def _read_dropped(reader: TokenReader) -> Iterator[NameChange]:
         yield NameChange(kind, (schema, name), None, relation)
         return
     while reader.at < len(reader.tokens):
-        name = reader.name()
-        yield NameChange(kind, ("", name[1]) if kind == "SCHEMA" else name, None)
+        schema, name = reader.name()
+        yield NameChange(kind, ("" if kind == "SCHEMA" else schema, name), None)
         reader.skip_parentheses()
         if not reader.skip(","):
             return
