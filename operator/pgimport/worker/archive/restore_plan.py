@@ -57,6 +57,7 @@ ATTACHED_KINDS = frozenset(
 )
 # A table that depends on one of these needs it as a whole. Of other kinds, the definition says which part needs it.
 _NEEDED_AS_A_WHOLE = frozenset({"ACCESS METHOD", "FOREIGN TABLE", "MATERIALIZED VIEW", "SCHEMA", "TABLE", "VIEW"})
+_INDEX_KINDS = ("CONSTRAINT", "INDEX")
 _HASH_KEY = "PARTITION BY HASH"
 _MAX_PARENT_REASON = 200  # characters of the server's words that the reason of a dependent object repeats
 
@@ -205,6 +206,8 @@ class RestorePlan:
             missing = [self.skipped_entries[item] for item in entry.dependencies if item in self.skipped_entries]
             if missing and entry.kind == "FK CONSTRAINT":
                 missing = [item for item in missing if not self.attaches_skipped_partition(item.entry)]
+            if missing and entry.kind in _INDEX_KINDS:
+                missing = [item for item in missing if not self._outlives_parent_index(entry, item)]
             if entry.kind in (TABLE, DOMAIN):
                 missing = self._trim(entry, missing) if missing or entry.dump_id not in self.definitions else []
             elif not missing and entry.kind in ROUTINES:
@@ -350,6 +353,13 @@ class RestorePlan:
                 return False
             table = self.find_entry(table, TABLE)
         return True
+
+    def _outlives_parent_index(self, entry: TocEntry, parent: SkippedEntry) -> bool:
+        """Returns whether an index or key belongs to a kept partition of a skipped table, whose index it needs."""
+        table, skipped_table = self.find_entry(entry, TABLE), self.find_entry(parent.entry, TABLE)
+        if parent.entry.kind not in _INDEX_KINDS or table is None or skipped_table is None:
+            return False
+        return self.is_skipped(skipped_table) and not self.is_skipped(table)
 
     def _find_called(self, entry: TocEntry) -> list[SkippedEntry]:
         """Returns skipped functions that an SQL function calls.

@@ -18,6 +18,7 @@ CREATE TABLE part_1 PARTITION OF parent FOR VALUES FROM (0) TO (10);
 CREATE TABLE part_2 PARTITION OF parent FOR VALUES FROM (10) TO (20) PARTITION BY LIST (b);
 CREATE TABLE part_2x PARTITION OF part_2 FOR VALUES IN ('x');
 INSERT INTO parent VALUES (1, 'a'), (11, 'x'), (12, 'x');
+CREATE INDEX by_b ON parent (b);
 CREATE TABLE hashed (a int) PARTITION BY HASH (refused(a));
 CREATE TABLE hashed_1 PARTITION OF hashed FOR VALUES WITH (MODULUS 1, REMAINDER 0);
 INSERT INTO hashed VALUES (1);
@@ -27,6 +28,7 @@ CREATE TABLE parent (a text) PARTITION BY RANGE (a);
 CREATE TABLE part_1 PARTITION OF parent FOR VALUES FROM ('a') TO ('b');
 INSERT INTO parent VALUES ('aa');
 """
+INDEXES = "SELECT relname::text FROM pg_class WHERE relkind IN ('i', 'I') AND relname LIKE 'part%' ORDER BY 1"
 OWN_TABLE = "public.part_1 is a table of its own in the copy, with its rows"
 DETACHED = "TABLE ATTACH public.part_1"
 
@@ -41,7 +43,9 @@ def test_the_partitions_of_a_refused_table_keep_their_rows(
         assert file_bench.target.query("SELECT (SELECT count(*) FROM part_1), count(*) FROM part_2x", shadow) == [
             (1, 2)
         ]
-        assert file_bench.target.query("SELECT inhrelid::regclass::text FROM pg_inherits", shadow) == [("part_2x",)]
+        attached = file_bench.target.query("SELECT inhrelid::regclass::text FROM pg_inherits ORDER BY 1", shadow)
+        assert attached == [("part_2x",), ("part_2x_b_idx",)]
+        assert file_bench.target.query(INDEXES, shadow) == [("part_1_b_idx",), ("part_2_b_idx",), ("part_2x_b_idx",)]
     assert OWN_TABLE in find_skipped(result, DETACHED).reason
     assert find_skipped(result, "TABLE public.hashed_1").rows == 1
     assert {item.object for item in result.skipped} == {
@@ -49,6 +53,7 @@ def test_the_partitions_of_a_refused_table_keep_their_rows(
         "TABLE public.parent",
         DETACHED,
         "TABLE ATTACH public.part_2",
+        "INDEX public.by_b",
         "TABLE public.hashed",
         "TABLE public.hashed_1",
     }
