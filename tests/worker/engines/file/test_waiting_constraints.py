@@ -131,6 +131,29 @@ def test_a_constraint_returns_before_its_table_changes(
     assert list_skipped(result) == {}
 
 
+def test_a_constraint_that_waits_again_is_judged_by_the_last_rows(
+    file_bench: Bench, serve_dump: ServeDump, postgres18: PostgresServer
+) -> None:
+    """A statement between the rows needs the constraints, when rows violate them."""
+    statements = """
+    CREATE TABLE cured (id int CHECK (id > 0)); CREATE TABLE ill (id int CHECK (id > 0));
+    INSERT INTO cured VALUES (-1); INSERT INTO ill VALUES (-4711);
+    DELETE FROM cured;
+    INSERT INTO cured VALUES (1); INSERT INTO ill VALUES (1);
+    """
+    serve_dump(as_dump(statements))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert result.ok, result.failure
+        states = postgres18.query("SELECT conname, convalidated FROM pg_constraint WHERE contype = 'c'", shadow)
+    assert {name: state for name, state in states if name.endswith("_id_check")} == {
+        "cured_id_check": True,
+        "ill_id_check": False,
+    }
+    (listed,) = result.skipped
+    assert (listed.object, listed.offending_key) == ("CHECK CONSTRAINT public.ill ill_id_check", "(-4711)")
+
+
 def test_a_refused_part_costs_no_table(file_bench: Bench, serve_dump: ServeDump, postgres18: PostgresServer) -> None:
     """However the file writes it; the other parts of the table stay."""
     statements = """

@@ -79,6 +79,14 @@ class RestoredContent:
 
         return restore
 
+    def withdraw_not_valid(self, title: str) -> bool:
+        """Removes a constraint from the NOT VALID ones, before the rows are checked again. Returns if it was one."""
+        if title not in self.not_valid:
+            return False
+        self.not_valid.discard(title)
+        self.skipped[:] = [item for item in self.skipped if item.object != title]
+        return True
+
     def add_configuration_rows(self, results: list[ConfigurationRows]) -> None:
         """Adds what was restored into tables of extensions, and lists what was refused."""
         self.configuration_rows += results

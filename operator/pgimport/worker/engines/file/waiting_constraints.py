@@ -30,6 +30,7 @@ _NEEDS_CONSTRAINTS: dict[str, frozenset[str] | None] = {
     "update": None,
     "with": None,
 }
+NOT_VALID = " NOT VALID"
 _KINDS = {"c": CHECK, "f": "FK CONSTRAINT"}  # pg_constraint.contype → kind of an archive's entry
 
 
@@ -48,8 +49,10 @@ class WaitingConstraints:
         """
         settings = tuple(self.settings.values())
         for kind, schema, relation, name, definition in _parse(self.executor.run_block(_build_release(table))):
-            text = f"ALTER TABLE {quote_name(schema, relation)} ADD CONSTRAINT {quote_name(name)} {definition};"
             subject = Subject(_KINDS[kind], schema, f"{relation} {name}", relation)
+            if self.executor.content.withdraw_not_valid(subject.title):  # rows that violated it may be deleted
+                definition = definition.removesuffix(NOT_VALID)
+            text = f"ALTER TABLE {quote_name(schema, relation)} ADD CONSTRAINT {quote_name(name)} {definition};"
             self._waiting.append(Statement(text.encode(self.executor.codec), line, text, subject, settings=settings))
 
     def must_return_before(self, statement: Statement) -> bool:
