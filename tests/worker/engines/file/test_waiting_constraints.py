@@ -138,7 +138,7 @@ def test_a_constraint_that_waits_again_is_judged_by_the_last_rows(
     statements = """
     CREATE TABLE cured (id int CHECK (id > 0)); CREATE TABLE ill (id int CHECK (id > 0));
     INSERT INTO cured VALUES (-1); INSERT INTO ill VALUES (-4711);
-    DELETE FROM cured;
+    BEGIN; DELETE FROM cured; COMMIT;
     INSERT INTO cured VALUES (1); INSERT INTO ill VALUES (1);
     """
     serve_dump(as_dump(statements))
@@ -152,6 +152,21 @@ def test_a_constraint_that_waits_again_is_judged_by_the_last_rows(
     }
     (listed,) = result.skipped
     assert (listed.object, listed.offending_key) == ("CHECK CONSTRAINT public.ill ill_id_check", "(-4711)")
+
+
+def test_a_transaction_of_the_file_does_not_block_the_search_for_a_key(
+    file_bench: Bench, serve_dump: ServeDump, postgres18: PostgresServer
+) -> None:
+    """ALTER TABLE locks the table until the file commits."""
+    serve_dump(
+        as_dump("CREATE TABLE t (id int CHECK (id > 0)); BEGIN; INSERT INTO t VALUES (-1); DELETE FROM t; COMMIT;")
+    )
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert result.ok, result.failure
+        states = postgres18.query("SELECT convalidated FROM pg_constraint WHERE conname = 't_id_check'", shadow)
+    assert states == [(False,)]
+    assert list_skipped(result).keys() == {"CHECK CONSTRAINT public.t t_id_check"}
 
 
 def test_a_refused_part_costs_no_table(file_bench: Bench, serve_dump: ServeDump, postgres18: PostgresServer) -> None:

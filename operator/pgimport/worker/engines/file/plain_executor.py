@@ -33,6 +33,7 @@ from pgimport.worker.text import quote_name
 
 MAX_BATCH = 100  # statements between two synchronisations
 MAX_BATCH_BYTES = 1024 * 1024
+_LIMIT_LOCKS = "SET lock_timeout = '1s'"  # only a transaction of the file locks a table against readers
 _MISSING_SCHEMA = "3F000"
 _EXISTS = "42710"
 _NO_KEY = "42830"  # a foreign key to columns without a key
@@ -290,10 +291,11 @@ class PlainExecutor:
                 del self.content.created[subject.title]
 
     def _read_key(self, subject: Subject | None) -> str | None:
-        """Returns the key of a row that violates a CHECK, or None if a transaction of the file hides the rows."""
+        """Returns the key of a row that violates a CHECK, or None if a transaction of the file hides or locks them."""
         if subject is None or subject.relation is None:
             return None
-        with self.session.run.shadow_sessions.session("a row that violates a CHECK was searched") as shadow:
+        with self.session.run.shadow_sessions.own_session("a row that violates a CHECK was searched") as shadow:
+            shadow.execute(_LIMIT_LOCKS)
             return read_violating_key(shadow, (subject.schema, subject.relation, subject.name))
 
     def _find_needed_before(self, statement: Statement) -> SkippedObject | None:
