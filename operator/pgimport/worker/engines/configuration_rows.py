@@ -8,7 +8,7 @@ https://www.postgresql.org/docs/current/extend-extensions.html#EXTEND-EXTENSIONS
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 from psycopg import sql
@@ -42,6 +42,7 @@ class ConfigurationTable:
     extension: str
     condition: str | None  # WHERE clause that selects users' rows; None: all rows
     replaceable: bool  # whether the attempt's role may read and delete rows
+    watched: bool = False  # whether its extension has an event trigger
     staging: TableName
     columns: tuple[tuple[str, str], ...]  # name and type
 
@@ -74,6 +75,11 @@ class ConfigurationStaging:
     schema: str = ""
     redirected: dict[TableName, tuple[str, ...]] = field(default_factory=dict)  # columns of COPYs, in their order
 
+    def list_redirected(self, *, watched: bool) -> list[tuple[ConfigurationTable, tuple[str, ...]]]:
+        """Returns tables that got rows, with the columns of these, in the order of the dump."""
+        tables = [(self.tables[name], columns) for name, columns in self.redirected.items()]
+        return [(table, columns) for table, columns in tables if table.watched is watched]
+
     def redirect(self, table: TableName, copy_statement: str) -> str:
         """Returns the COPY statement of a table, with the staging table as its target if there is one."""
         staged = self.tables.get(table)
@@ -103,12 +109,13 @@ def open_staging(run: ImportRun) -> ConfigurationStaging:
     staging = ConfigurationStaging(schema=run.shadow.dbname)
     with run.shadow_sessions.session("tables of extensions were listed") as shadow:
         rows = shadow.execute(read_query("engines/configuration_tables")).fetchall()
-        for number, (schema, name, extension, condition, replaceable, names, types) in enumerate(rows):
+        for number, (schema, name, extension, condition, replaceable, watched, names, types) in enumerate(rows):
             staging.tables[schema, name] = ConfigurationTable(
                 name=(schema, name),
                 extension=extension,
                 condition=condition,
                 replaceable=replaceable,
+                watched=watched,
                 staging=(staging.schema, str(number)),
                 columns=tuple(zip(names, types, strict=True)),
             )
@@ -120,19 +127,43 @@ def open_staging(run: ImportRun) -> ConfigurationStaging:
 
 
 def move_rows(run: ImportRun, staging: ConfigurationStaging) -> list[ConfigurationRows]:
-    """Moves staged rows into the configuration tables and drops the staging tables. Raises ImportStopped.
+    """Moves staged rows into the configuration tables, before indexes and constraints that may need them.
 
-    A table whose rows the target refuses is in the result with its refusal.
+    A table whose rows the target refuses is in the result with its refusal. Leaves out the tables of extensions with an
+    event trigger, for `finish_rows`. Raises ImportStopped.
+    """
+    tables = staging.list_redirected(watched=False)
+    if not tables:
+        return []
+    with run.shadow_sessions.own_session("rows in tables of extensions were restored") as shadow:
+        return _move_rows(shadow, tables)
+
+
+def finish_rows(run: ImportRun, staging: ConfigurationStaging) -> list[ConfigurationRows]:
+    """Drops the staging tables, and moves the rows that `move_rows` left out. Raises ImportStopped.
+
+    Runs after the constraints. An event trigger of `periods` refuses each DROP while a constraint or trigger is missing
+    that its rows name. So the rows wait in temporary tables, which end with the session, while staging tables are
+    dropped.
     """
     if not staging.tables:
         return []
-    redirected = [(staging.tables[name], columns) for name, columns in staging.redirected.items()]
+    tables = staging.list_redirected(watched=True)
+    waiting = [(replace(table, staging=("pg_temp", table.staging[1])), columns) for table, columns in tables]
     with run.shadow_sessions.own_session("rows in tables of extensions were restored") as shadow:
-        # The tables can refer to each other. The dump lists a table after those that it refers to.
-        refusals = {table.name: _delete_replaced_rows(shadow, table) for table, _ in reversed(redirected)}
-        results = [_move_table(shadow, table, columns, refusals[table.name]) for table, columns in redirected]
+        for (table, _), (copy, _) in zip(tables, waiting, strict=True):
+            names = sql.Identifier(copy.staging[1]), sql.Identifier(*table.staging)
+            shadow.execute(sql.SQL("CREATE TEMPORARY TABLE {} AS TABLE {}").format(*names))
         shadow.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(staging.schema)))
-    return results
+        return _move_rows(shadow, waiting)
+
+
+def _move_rows(
+    shadow: Connection, tables: Sequence[tuple[ConfigurationTable, tuple[str, ...]]]
+) -> list[ConfigurationRows]:
+    # The tables can refer to each other. The dump lists a table after those that it refers to.
+    refusals = {table.name: _delete_replaced_rows(shadow, table) for table, _ in reversed(tables)}
+    return [_move_table(shadow, table, columns, refusals[table.name]) for table, columns in tables]
 
 
 def describe_kept_rows(results: Sequence[ConfigurationRows]) -> list[str]:

@@ -47,6 +47,27 @@ INSERT INTO kinds VALUES (1);
 SELECT pg_catalog.pg_extension_config_dump('jobs', '');
 """,
 }
+# Like periods: while a trigger is missing that a row names, event triggers refuse each DDL.
+GUARDING = """
+CREATE TABLE guarded (trigger text);
+SELECT pg_catalog.pg_extension_config_dump('guarded', '');
+CREATE FUNCTION guard() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF EXISTS (SELECT trigger FROM public.guarded EXCEPT SELECT tgname FROM pg_catalog.pg_trigger) THEN
+        RAISE 'a trigger is missing';
+    END IF;
+END $$;
+CREATE EVENT TRIGGER guard_drop ON sql_drop EXECUTE FUNCTION guard();
+CREATE EVENT TRIGGER guard_end ON ddl_command_end EXECUTE FUNCTION guard();
+"""
+GUARDED = """
+CREATE EXTENSION pgimport_guard SCHEMA public;
+CREATE TABLE t (id int PRIMARY KEY CHECK (id > 0));
+INSERT INTO t VALUES (1);
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER teller BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION tell();
+INSERT INTO guarded VALUES ('teller');
+"""
 SOURCE = """
 CREATE EXTENSION pgimport_systems SCHEMA public VERSION '1.0';
 INSERT INTO systems VALUES (1000, 'ours'), (1001, E'ours\\n\\\\.');
@@ -67,6 +88,8 @@ def server() -> Iterator[PostgresServer]:
         (extension_folder / f"{EXTENSION}.control").write_text("default_version = '1.1'\nrelocatable = true\n")
         for version, script in VERSIONS.items():
             (extension_folder / f"{EXTENSION}--{version}.sql").write_text(script)
+        (extension_folder / "pgimport_guard.control").write_text("default_version = '1'\n")
+        (extension_folder / "pgimport_guard--1.sql").write_text(GUARDING)
         for path in (Path(folder), extension_folder):
             path.chmod(0o755)
         with run_postgres(18, extension_control_path=f"$system:{folder}") as running:
@@ -180,6 +203,25 @@ def test_rows_of_an_extension_that_is_skipped_do_not_end_the_import(
     dumped = {"TABLE DATA public.systems": 2, "TABLE DATA public.settings": 1, "TABLE DATA public.jobs": 1}
     assert rows == dumped | ({"TABLE DATA public.kinds": 1} if path == "live" else {})
     assert "its table belongs to an extension that is skipped (pgimport_systems)" in list_skipped(result)
+
+
+@pytest.mark.parametrize("path", ["custom", "directory", "live"])
+def test_rows_that_an_event_trigger_of_their_extension_reads_come_last(
+    file_bench: Bench, serve_dump: ServeDump, server: PostgresServer, tmp_path: Path, path: str
+) -> None:
+    """Seen before: an import of `periods` ended when the staging tables were dropped."""
+    with server.database("guarded_source") as source:
+        for statement in GUARDED.split(";\n"):
+            server.execute(statement, source)
+        bench = prepare_bench(file_bench, serve_dump, server, source, tmp_path, path)
+        with bench.shadow(login=False) as shadow:
+            bench.target.execute("CREATE EXTENSION pgimport_guard SCHEMA public", shadow)
+            bench.target.execute(f'GRANT ALL ON guarded TO "{bench.names.role}"', shadow)
+            bench.open_gate()
+            result = bench.run(allowed_extensions=["pgimport_guard"])
+            assert result.ok, result.failure
+            assert server.query("SELECT * FROM guarded", shadow) == [("teller",)]
+    assert result.skipped == []
 
 
 ADDED = """

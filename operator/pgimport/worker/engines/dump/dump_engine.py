@@ -12,6 +12,7 @@ from pgimport.worker.engines.client_progress import PgDumpProgress, PgRestorePro
 from pgimport.worker.engines.configuration_rows import (
     ConfigurationRows,
     describe_kept_rows,
+    finish_rows,
     list_refused_rows,
     move_rows,
     open_staging,
@@ -96,4 +97,4 @@ def _restore(
     run.meter.begin(Stage.INDEXES, sum(entry.kind in KINDS_AFTER_ROWS for entry in plan.main_entries))
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
         restore.create_post_data(run.meter.step)
-    return configuration_rows
+    return [*configuration_rows, *finish_rows(run, staging)]

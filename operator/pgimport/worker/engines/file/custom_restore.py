@@ -7,7 +7,7 @@ from pgimport.worker.archive.partition_roots import find_root_copies
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, parse_table_of_contents
 from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
-from pgimport.worker.engines.configuration_rows import move_rows, open_staging
+from pgimport.worker.engines.configuration_rows import finish_rows, move_rows, open_staging
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.detached_partitions import naming_detached_partitions
 from pgimport.worker.engines.file.archive_content import (
@@ -48,6 +48,7 @@ def restore_custom(
     add_row_counts(content, plan, entries, row_counts, root_copies)
     content.add_configuration_rows(move_rows(run, staging))
     create_post_data(run, restore)
+    content.add_configuration_rows(finish_rows(run, staging))
     return content
 
 

@@ -8,7 +8,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.sql_tokens import parse_tokens, split_options
 from pgimport.worker.archive.trim import CHECK, build_addition, find_mentions, trim_domain
-from pgimport.worker.engines.configuration_rows import move_rows, open_staging
+from pgimport.worker.engines.configuration_rows import finish_rows, move_rows, open_staging
 from pgimport.worker.engines.file.download import Download
 from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.file_session import FileSession
@@ -70,7 +70,7 @@ def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclus
     with reporting_server_progress(run.meter, run.shadow, INDEX_PROGRESS):
         run_psql(run, talk)
     read_to_the_end(run.order, stream, download)
-    content.add_configuration_rows(move_rows(run, staging))
+    content.add_configuration_rows([*move_rows(run, staging), *finish_rows(run, staging)])
     return content
 
 

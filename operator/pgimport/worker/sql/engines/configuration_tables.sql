@@ -1,8 +1,14 @@
 -- Lists the configuration tables of the extensions in this database. Columns: schema, table, extension, WHERE clause
--- that selects users' rows (or NULL), whether these rows can be deleted, names of the columns, types of the columns.
+-- that selects users' rows (or NULL), whether these rows can be deleted, whether the extension has an event trigger,
+-- names of the columns, types of the columns.
 SELECT
     n.nspname::text, c.relname::text, e.extname::text, NULLIF(configuration.condition, ''),
     pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'DELETE'),
+    EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d
+        WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+          AND d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass
+    ),
     attributes.names, attributes.types
 FROM pg_catalog.pg_extension AS e
 CROSS JOIN LATERAL unnest(e.extconfig, e.extcondition) AS configuration (oid, condition)
