@@ -103,6 +103,8 @@ def compare_members(
     missing: dict[str, list[str]] = {}  # members of another version than the target's, by extension
     for title, member in source.items():
         row, version = source_rows.get(title), versions.get(member.extension)
+        if member.table is not None and title not in source_rows:
+            continue  # its schema is skipped, and listed
         if title in copy:
             _compare_rows(member, row, copy_rows, comparison, unreadable)
         elif version is None:
