@@ -410,6 +410,27 @@ def test_a_generated_column_that_needs_a_search_path_is_explained(
     assert "whole" in text
 
 
+UNQUALIFIED = """
+    CREATE TABLE rates (rate int); INSERT INTO rates VALUES (2);
+    CREATE FUNCTION rated(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+        'BEGIN RETURN $1 * (SELECT rate FROM rates); END';
+    CREATE TABLE prices (price int CONSTRAINT positive CHECK (rated(price) > 0)); INSERT INTO prices VALUES (1)"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_check_gets_the_search_path_that_its_function_needs(
+    bench: Bench, postgres16: PostgresServer, engine: str
+) -> None:
+    """Seen before: the copy lacked the CHECK: `relation "rates" does not exist`."""
+    with postgres16.database("unqualified") as name:
+        postgres16.execute(UNQUALIFIED, name)
+        bench.source_url = postgres16.url(name)
+        with bench.shadow():
+            result = bench.run(engine=engine)
+    assert result.ok, result.failure
+    assert list_skipped(result) == ""
+
+
 UNUSUAL_SETTINGS = """
     ALTER DATABASE "{0}" SET timezone = 'Asia/Kathmandu'; ALTER DATABASE "{0}" SET datestyle = 'German';
     ALTER DATABASE "{0}" SET bytea_output = 'escape'; ALTER DATABASE "{0}" SET intervalstyle = 'iso_8601'"""

@@ -18,7 +18,7 @@ _SEVERITY = re.compile(r"^(error: )?(?:FATAL|ERROR|PANIC): +")
 _FUNCTION = re.compile(r'(?P<signature>(?<![\w"])(?:"(?:[^"]|"")++"|\w++)(?:\.(?:"(?:[^"]|"")++"|\w++))?\([^()]*+\))')
 _QUOTED_FUNCTION = re.compile(r'["»„«] ?(?P<name>[\w$]+) ?["«»“”]')
 _COPY = "COPY "  # how the context of a row begins, in every language
-_NOT_FOUND = ("42883", "42P01", "42704", "3F000")  # function, table, other object or schema does not exist
+NOT_FOUND = ("42883", "42P01", "42704", "3F000")  # function, table, other object or schema does not exist
 _DEFAULT_SEARCH_PATH = "public"
 
 _STANDBY_CONFLICT = (
@@ -140,7 +140,7 @@ def find_target_advice(error: ErrorFields) -> str:
     """Returns what to do about an error in the shadow, or nothing if its reason's hint says it."""
     if error.sqlstate == _CHECK_VIOLATION and error.is_of_a_row:
         return _UNFIT_ROW_ADVICE
-    if error.sqlstate in _NOT_FOUND and (error.context or "").startswith(_COPY):
+    if error.sqlstate in NOT_FOUND and (error.context or "").startswith(_COPY):
         return _UNKNOWN_NAME_ADVICE
     return build_search_path_advice(error) or TARGET_ADVICE.get(error.sqlstate or "", "")
 
@@ -150,7 +150,7 @@ def build_search_path_advice(error: ErrorFields) -> str:
 
     An import runs with an empty search_path, as pg_dump does.
     """
-    if error.sqlstate not in _NOT_FOUND or not error.context:
+    if error.sqlstate not in NOT_FOUND or not error.context:
         return ""
     function = _find_function(error.context)
     if function is None:

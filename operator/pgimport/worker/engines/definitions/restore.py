@@ -22,7 +22,7 @@ from pgimport.worker.engines.definitions.phases import (
     find_undumped_schemas,
     plan_post_data,
 )
-from pgimport.worker.engines.definitions.session import DefinitionSession
+from pgimport.worker.engines.definitions.session import DEFAULT_SEARCH_PATH, DefinitionSession
 from pgimport.worker.engines.definitions.statements import read_archive_settings
 from pgimport.worker.run import ImportRun
 from pgimport.worker.text import quote_name
@@ -44,7 +44,9 @@ class DefinitionRestore:
 
     def open_session(self, sessions: int = 1) -> DefinitionSession:
         """Opens one of `sessions` parallel sessions. Raises ImportStopped."""
-        return DefinitionSession(self._run.shadow, self.context.settings, sessions)
+        settings = {setting.name: setting.value for setting in self._run.shadow_state.record.settings}
+        search_path = settings.get("search_path", DEFAULT_SEARCH_PATH)
+        return DefinitionSession(self._run.shadow, self.context.settings, sessions, search_path)
 
     def create_structure(self, on_entry: OnEntry) -> None:
         """Creates what comes before the rows. Raises ImportStopped."""

@@ -17,6 +17,7 @@ from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.refusals import Refusal, build_refusal
+from pgimport.worker.postgres.server_errors import NOT_FOUND
 from pgimport.worker.text import quote_name
 
 _SERVER_SETTINGS = (
@@ -30,14 +31,21 @@ _WRITE_WAL_RECORD = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgimport',
 _CANCEL_SECONDS = 5
 MIN_WORK_MEMORY, MAX_WORK_MEMORY = 64 * MIB, 1024 * MIB  # of one index build
 UNDEFINED_FUNCTION = "42883"  # also of an operator
+DEFAULT_SEARCH_PATH = '"$user", public'
 
 
 class DefinitionSession:
     """Executes the statements of an archive. Only `abort` may be called from another thread."""
 
-    def __init__(self, shadow: Endpoint, settings: ArchiveSettings, sessions: int) -> None:
-        """Connects, and sets maintenance_work_mem for `sessions` parallel sessions. Raises ImportStopped."""
+    def __init__(
+        self, shadow: Endpoint, settings: ArchiveSettings, sessions: int, search_path: str = DEFAULT_SEARCH_PATH
+    ) -> None:
+        """Connects, and sets maintenance_work_mem for `sessions` parallel sessions. Raises ImportStopped.
+
+        `search_path`: that of the source's sessions.
+        """
         self._codec = settings.codec
+        self._search_path = search_path
         self._operator_schemas: str | None = None  # quoted and separated by commas; None: not read yet
         try:
             self.connection: Connection = connect(shadow)
@@ -69,9 +77,17 @@ class DefinitionSession:
         Raises ImportStopped for an error that another attempt may not meet.
         """
         refusal = self._try(statements, title)
-        if refusal is not None and refusal.sqlstate == UNDEFINED_FUNCTION and not refusal.context:
-            return self._try_with_operators(statements, title, refusal)
-        return refusal
+        if refusal is None or refusal.sqlstate not in NOT_FOUND:
+            return refusal
+        if not refusal.context:
+            is_operator = refusal.sqlstate == UNDEFINED_FUNCTION
+            return self._try_with_operators(statements, title, refusal) if is_operator else refusal
+        # The rows of a table are copied without this search_path, so its generated columns would fail for each of them.
+        return (
+            refusal
+            if title.startswith("TABLE ")
+            else self._try_with_path(self._search_path, statements, title, refusal)
+        )
 
     def _try(self, statements: str, title: str) -> Refusal | None:
         try:
@@ -94,8 +110,12 @@ class DefinitionSession:
             self._operator_schemas = ", ".join(quote_name(name) for (name,) in rows)
         if not self._operator_schemas:
             return refusal
-        set_path = f"SET LOCAL search_path = {self._operator_schemas}"
-        return None if self._try(f"{set_path}; {statements}", title) is None else refusal
+        return self._try_with_path(self._operator_schemas, statements, title, refusal)
+
+    def _try_with_path(self, search_path: str, statements: str, title: str, refusal: Refusal) -> Refusal | None:
+        """Tries again with a search_path: a function's body may need the one that the source's sessions have."""
+        set_path = sql.SQL("SELECT pg_catalog.set_config('search_path', {}, true)").format(sql.Literal(search_path))
+        return None if self._try(f"{set_path.as_string()}; {statements}", title) is None else refusal
 
     def execute_batch(self, statements: str) -> bool:
         """Executes statements in one transaction. Returns False if one of them failed, which rolls back all.
