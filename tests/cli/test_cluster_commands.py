@@ -147,7 +147,8 @@ def test_ctrl_c_in_a_watch_ends_kubectl_too(kubectl: FakeKubectl) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert line.split("\t")[:3] == ["debian", "running", "data"]
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, out) == (130, "")
+    assert err == "import debian goes on. To end it, run `pgimport import cancel debian`.\n"
     assert not Path(f"/proc/{child}").exists()
 
 
@@ -204,6 +205,26 @@ def test_a_preflight_of_a_source_leaves_no_import(kubectl: FakeKubectl) -> None:
     assert (ended.code, ended.out) == (1, "pass\tsource_reachable\tit answers\nfail\tencoding\tunknown\n")
     assert kubectl.calls()[-1][0][0] == "delete"
     assert json.loads(kubectl.calls()[0][1])["spec"]["dryRun"] is True
+
+
+def test_ctrl_c_in_a_preflight_of_a_source_leaves_no_import(kubectl: FakeKubectl) -> None:
+    kubectl.answer("create", an_import(name="probe"))
+    kubectl.answer("--watch probe", events(an_import("pending", "Queued", name="probe")), hangs=True)
+    kubectl.answer("delete probe")
+    words = ("import", "preflight", "probe", "--project", "shop", "--from-secret", "source")
+    with running(kubectl.start(*words)) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "checking the source …\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert "delete" in [arguments[0] for arguments, _ in kubectl.calls()]
+
+
+def test_a_project_that_the_user_names_is_that_of_the_import(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get previewdatabases.capydb.dev", a_preview())
+    kubectl.answer("create", an_import())
+    kubectl.run("import", "create", "x", "--from-secret", "s", "--preview", "pr-42", "--project", "other")
+    assert json.loads(kubectl.calls()[-1][1])["spec"]["project"] == "other"
 
 
 def test_imports_that_have_ended_are_not_cancelled(kubectl: FakeKubectl) -> None:

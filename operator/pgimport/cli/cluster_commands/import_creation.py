@@ -31,9 +31,9 @@ from pgimport.model.names import SECRET_KEY_URL, source_secret_name
 
 def create_import(context: CommandContext, arguments: argparse.Namespace) -> int:
     preview = _read_preview(context, arguments.preview)
+    project = arguments.project or preview["spec"]["project"]
     url = _read_url(arguments, context)
-    source = _build_source(context, arguments, arguments.name, preview["spec"]["project"])
-    spec = build_spec(arguments, preview["spec"]["project"], source)
+    spec = build_spec(arguments, project, _build_source(context, arguments, arguments.name, project))
     spec |= {"target": {"previewDatabase": arguments.preview}, **({"recreate": True} if arguments.recreate else {})}
     _create(context, arguments.name, spec, {SECRET_KEY_URL: url} if url else None)
     context.screen.print_note(f"import {arguments.name} created")
@@ -60,7 +60,7 @@ def preflight_import(context: CommandContext, arguments: argparse.Namespace) -> 
         return show_preflight(context, context.kubectl.get(IMPORTS, arguments.name))
     name = arguments.name or f"preflight-{secrets.token_hex(4)}"
     preview = _read_preview(context, arguments.preview) if arguments.preview else None
-    project = preview["spec"]["project"] if preview else find_project(context, arguments.project)
+    project = arguments.project or (preview["spec"]["project"] if preview else find_project(context, None))
     url = _read_url(arguments, context)
     spec = build_spec(arguments, project, _build_source(context, arguments, name, project)) | {"dryRun": True}
     with _deleted_at_end(context, _create(context, name, spec, {SECRET_KEY_URL: url} if url else None)):

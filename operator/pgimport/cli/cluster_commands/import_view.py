@@ -23,16 +23,15 @@ def decide_import_end(body: Json) -> Outcome | None:
 def watch_import(context: CommandContext, name: str, timeout: float | None = None) -> int:
     """Shows an import until it has ended. Returns its exit code. Raises CommandFailed."""
     screen = context.screen
-    with screen.live() if screen.has_cursor else nullcontext() as view:
-        body, outcome = follow(
-            context,
-            IMPORTS,
-            name,
-            decide_import_end,
-            timeout,
-            _draw(context, view) if view is not None else _print_changes(context),
-            draws=view is not None,
-        )
+    try:
+        with screen.live() if screen.has_cursor else nullcontext() as view:
+            on_change = _draw(context, view) if view is not None else _print_changes(context)
+            draws = view is not None
+            body, outcome = follow(context, IMPORTS, name, decide_import_end, timeout, on_change, draws=draws)
+    except KeyboardInterrupt:
+        command = context.write_command(f"PGIMPORT import cancel {name}")
+        screen.print_note(f"import {name} goes on. To end it, run `{command}`.")
+        raise
     if screen.is_terminal:
         screen.print_page(*build_import_page(body, context.now()))
     return outcome.exit_code

@@ -84,7 +84,7 @@ class Screen:
         """Draws pages at the same place, until the end of the context. Needs `has_cursor`."""
         from rich.live import Live
 
-        with Live(console=self._console(), auto_refresh=False, transient=True) as live:
+        with Live(console=self._console(), auto_refresh=False, transient=True, vertical_overflow="crop") as live:
             yield LiveView(live, self.unicode)
 
     def confirm(self, question: str, *, yes: bool) -> None:
