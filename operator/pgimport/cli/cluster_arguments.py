@@ -140,8 +140,16 @@ def _add_spec_options(verb: Parser) -> None:
     options.add_argument("--jobs", type=int, metavar="N", help="parallel streams, 1 to 32")
     options.add_argument("--import-timeout", metavar="DURATION", help="time limit of the import, such as 6h")
     options.add_argument("--post-import", metavar="CONFIGMAP/KEY", help="SQL that runs before the swap")
-    for name in ("include-schema", "exclude-schema", "exclude-table", "exclude-table-data", "exclude-extension"):
-        options.add_argument(f"--{name}", action="append", default=[], metavar="PATTERN", help="repeatable")
+    for name, meaning in (
+        ("include-schema", "copy only these schemas"),
+        ("exclude-schema", "skip these schemas"),
+        ("exclude-table", "skip these tables"),
+        ("exclude-table-data", "copy these tables without rows"),
+        ("exclude-extension", "skip these extensions and what needs them"),
+    ):
+        options.add_argument(
+            f"--{name}", action="append", default=[], metavar="PATTERN", help=f"{meaning}; repeatable, as in pg_dump"
+        )
 
 
 def _add_import(parser: Parser) -> None:
@@ -152,6 +160,26 @@ def _add_import(parser: Parser) -> None:
     get = _add_get(verbs, "an import with its progress, attempts and result")
     get.add_argument("-w", "--watch", action="store_true", help="show the progress until the import has ended")
     _add_verb(verbs, "explain", "say why an import waits or failed, and what to do", "1")
+    _add_new_imports(verbs)
+    wait = _add_verb(verbs, "wait", "wait until imports have ended", "+", epilog=GLOBAL_EPILOG)
+    _add_timeout(wait, "144h")
+    for name, meaning in (
+        ("cancel", "end imports for good; their targets stay unchanged"),
+        ("suspend", "stop imports until you resume them"),
+        ("resume", "start suspended imports again"),
+    ):
+        verb = _add_verb(verbs, name, meaning, "+")
+        if name == "cancel":
+            _add_waiting(verb, "wait until the imports have ended", "10m")
+    logs = _add_verb(verbs, "logs", "print the log of an attempt, or its last lines if its pod is gone", "1")
+    logs.add_argument("--attempt", type=int, metavar="N", help="number of the attempt (default: the last one)")
+    logs.add_argument("-f", "--follow", action="store_true", help="wait for more lines until the pod has ended")
+    report = _add_verb(verbs, "report", "print everything that an import skipped, compared or could not compare", "1")
+    report.add_argument("-o", "--output", choices=["json"], help="print the lines of the report as they are")
+
+
+def _add_new_imports(verbs: Any) -> None:
+    """Adds the verbs that create an import."""
     create = _add_verb(verbs, "create", "create an import, and the Secret with its source URL", "1")
     _add_source(create, required=True)
     create.add_argument("--preview", required=True, metavar="NAME", help="preview to import into")
@@ -172,27 +200,12 @@ def _add_import(parser: Parser) -> None:
     preflight.add_argument("--preview", metavar="NAME", help="preview whose Project is meant")
     _add_spec_options(preflight)
     _add_timeout(preflight, "10m")
-    wait = _add_verb(verbs, "wait", "wait until imports have ended", "+", epilog=GLOBAL_EPILOG)
-    _add_timeout(wait, "144h")
-    for name, meaning in (
-        ("cancel", "end imports for good; their targets stay unchanged"),
-        ("suspend", "stop imports until you resume them"),
-        ("resume", "start suspended imports again"),
-    ):
-        verb = _add_verb(verbs, name, meaning, "+")
-        if name == "cancel":
-            _add_waiting(verb, "wait until the imports have ended", "10m")
     retry = _add_verb(verbs, "retry", "create a new import with the spec of another one", "1")
     retry.add_argument(
         "--name", dest="new_name", metavar="NAME", help="name of the new import (default: NAME-retry, …)"
     )
     retry.add_argument("-w", "--watch", action="store_true", help="show the progress until the import has ended")
     retry.add_argument("--recreate", action="store_true", help="replace all content of the preview")
-    logs = _add_verb(verbs, "logs", "print the log of an attempt, or its last lines if its pod is gone", "1")
-    logs.add_argument("--attempt", type=int, metavar="N", help="number of the attempt (default: the last one)")
-    logs.add_argument("-f", "--follow", action="store_true", help="wait for more lines until the pod has ended")
-    report = _add_verb(verbs, "report", "print everything that an import skipped, compared or could not compare", "1")
-    report.add_argument("-o", "--output", choices=["json"], help="print the lines of the report as they are")
 
 
 def _add_preview(parser: Parser) -> None:
