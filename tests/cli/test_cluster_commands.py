@@ -64,6 +64,13 @@ def test_json_is_what_kubectl_prints(kubectl: FakeKubectl) -> None:
     assert kubectl.run("import", "get", "debian", "-o", "json").out == '{\n    "kind": "x"\n}\n'
 
 
+@pytest.mark.parametrize("words", ["list", "get debian"])
+def test_a_watch_has_no_format_of_kubectl(kubectl: FakeKubectl, words: str) -> None:
+    ended = kubectl.run("import", *words.split(), "--watch", "-o", "json")
+    assert (ended.code, ended.out, kubectl.calls()) == (1, "", [])
+    assert "use kubectl get -w -o json" in ended.err
+
+
 def test_without_kubectl_there_is_one_line(kubectl: FakeKubectl) -> None:
     (kubectl.folder / "kubectl").unlink()
     ended = kubectl.run("import", "list", PATH=str(kubectl.folder))

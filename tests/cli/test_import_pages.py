@@ -150,6 +150,12 @@ OTHER_KEY = Surroundings(a_preview(), secret=SecretKeys(True, ["uri"]))
             ["PGIMPORT import report debian", "PGIMPORT preview psql pr-42"],
         ),
         (
+            an_import("completed", "Completed", spec={"dryRun": True, "target": None}),
+            Surroundings(),
+            "All checks have passed.",
+            ["PGIMPORT import preflight debian"],
+        ),
+        (
             an_import("completed", "Completed"),
             Surroundings(a_preview(spec={"golden": True})),
             "holds the verified import",

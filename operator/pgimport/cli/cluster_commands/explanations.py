@@ -103,6 +103,8 @@ def _list_remaining(body: Json) -> list[str]:
     if state == "completed":
         refused = find_condition(body, "FullyImported")
         lost = refused.get("status") == "False"
+        if read(body, "spec", "dryRun"):
+            return ["All checks have passed. A dry run imports nothing."]
         return ["The target holds the verified import.", *([str(refused.get("message"))] if lost else [])]
     if state in ("failed", "cancelled"):
         return [UNCHANGED, "The import will not run again. A new one can."]

@@ -10,7 +10,7 @@ from pgimport.cli.cluster_commands.explanations import SecretKeys, Surroundings,
 from pgimport.cli.cluster_commands.import_list import watch_list
 from pgimport.cli.cluster_commands.import_pages import build_checks, build_import_page, build_import_table
 from pgimport.cli.cluster_commands.import_view import decide_import_end, watch_import
-from pgimport.cli.cluster_commands.listings import print_list, print_raw_object
+from pgimport.cli.cluster_commands.listings import check_watch, print_list, print_raw_object
 from pgimport.cli.cluster_commands.objects import Json, has_ended, name_of, read, reason_of, state_of
 from pgimport.cli.cluster_commands.reports import build_report_blocks
 from pgimport.cli.cluster_commands.waiting import follow
@@ -20,6 +20,7 @@ _KEYS_TEMPLATE = 'go-template={{range $key, $value := .data}}{{$key}}{{"\\n"}}{{
 
 
 def list_imports(context: CommandContext, arguments: argparse.Namespace) -> int:
+    check_watch(arguments)
     if arguments.watch:
         return watch_list(context, arguments)
     return print_list(
@@ -32,6 +33,7 @@ def list_imports(context: CommandContext, arguments: argparse.Namespace) -> int:
 
 
 def get_import(context: CommandContext, arguments: argparse.Namespace) -> int:
+    check_watch(arguments)
     if print_raw_object(context, IMPORTS, arguments):
         return 0
     if arguments.watch:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from pgimport.cli.cluster_commands.blocks import Table, select_columns
 from pgimport.cli.cluster_commands.command_context import CommandContext
+from pgimport.cli.cluster_commands.errors import CommandFailed
 from pgimport.cli.cluster_commands.objects import Json
 
 RAW_FORMATS = ("json", "yaml", "name")
@@ -40,6 +41,14 @@ def print_list(
         return 0
     context.screen.print_page(select_columns(build_table(items), wide=arguments.output == "wide"))
     return 0
+
+
+def check_watch(arguments: argparse.Namespace) -> None:
+    """Refuses to watch in a format of kubectl, which kubectl itself can. Raises CommandFailed."""
+    if arguments.watch and arguments.output in RAW_FORMATS:
+        raise CommandFailed(
+            f"--watch has a format of its own: leave -o out, or use kubectl get -w -o {arguments.output}"
+        )
 
 
 def print_raw_object(context: CommandContext, resource: str, arguments: argparse.Namespace) -> bool:
