@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import FakeKubectl
+from tests.cli.conftest import ROOT, FakeKubectl
 from tests.cli.kubernetes_objects import Json, a_failed_import, a_preview, a_running_import, a_time, an_import
 from tests.cli.terminal import open_terminal
+
+from pgimport.cli.cluster_commands.main import COMMANDS
 
 URL = "postgresql://reader:geheim@db.example.com:5432/shop"
 IMPORT_KIND = "postgresimports.capydb.dev"
@@ -44,6 +46,14 @@ def test_a_list_for_a_program_is_tab_separated_without_a_header(kubectl: FakeKub
     assert ended.out.split("\n")[0].split("\t")[:3] == ["debian", "completed", "-"]
     [(arguments, _)] = kubectl.calls()
     assert {"--context=far", "--namespace", "shop", "--field-selector=status.state=completed"} <= set(arguments)
+
+
+def test_commands_for_a_cluster_start_without_pydantic() -> None:
+    """pydantic takes longer to import than all else that such a command needs."""
+    modules = ", ".join(sorted({f"pgimport.cli.cluster_commands.{module}" for module, _ in COMMANDS.values()}))
+    code = f"import sys, pgimport.cli.main, {modules}; sys.exit('pydantic' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 
 def test_options_of_the_cluster_may_stand_first(kubectl: FakeKubectl) -> None:

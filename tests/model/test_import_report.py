@@ -26,8 +26,8 @@ from pgimport.model.report_carrier import (
     REPORT_BYTES,
     decode_report,
     encode_report,
-    is_report_line,
 )
+from pgimport.model.report_lines import is_report_line
 from pgimport.model.result import SkippedObject, WorkerResult
 from pgimport.model.termination_message import build_termination_message, parse_worker_result
 

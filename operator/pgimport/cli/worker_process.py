@@ -22,7 +22,8 @@ from pgimport.model import order as order_model
 from pgimport.model.import_report import complete_result, parse_report
 from pgimport.model.order import Order
 from pgimport.model.reasons import Failure, Reason, find_reason_by_exit_code
-from pgimport.model.report_carrier import decode_report, is_report_line
+from pgimport.model.report_carrier import decode_report
+from pgimport.model.report_lines import is_report_line
 from pgimport.model.result import FailureReport, WorkerResult
 from pgimport.model.termination_message import parse_worker_result
 

@@ -12,9 +12,9 @@ import json
 import zlib
 from collections.abc import Iterable
 
+from pgimport.model.report_lines import LINE_KEY, is_report_line
 from pgimport.model.result import ReportDigest
 
-LINE_KEY = "report"
 # Container runtimes split log lines at 16 KiB, and may put lines of stderr between the pieces.
 PART_CHARACTERS = 12_000
 # A ConfigMap holds at most 1 MiB. The rest is for its metadata.
@@ -33,11 +33,6 @@ def encode_report(text: str, report_id: str) -> tuple[ReportDigest, list[str]]:
         json.dumps({LINE_KEY: {"id": report_id, "part": number, "data": piece}}) for number, piece in enumerate(pieces)
     ]
     return ReportDigest(id=report_id, parts=len(lines), sha256=hashlib.sha256(compressed).hexdigest()), lines
-
-
-def is_report_line(line: str) -> bool:
-    """Tells whether an output line carries an encoded report part, which is not meant for people."""
-    return line.startswith(f'{{"{LINE_KEY}": {{')
 
 
 def decode_report(digest: ReportDigest, lines: Iterable[str]) -> str | None:

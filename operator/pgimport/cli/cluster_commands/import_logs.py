@@ -13,7 +13,7 @@ from pgimport.cli.cluster_commands.objects import Json, find_condition, has_ende
 from pgimport.cli.cluster_commands.outcomes import Outcome
 from pgimport.cli.cluster_commands.waiting import follow
 from pgimport.model.names import CONTAINER_IMPORT, CONTAINER_PREFLIGHT, LABEL_IMPORT_UID
-from pgimport.model.report_carrier import is_report_line
+from pgimport.model.report_lines import is_report_line
 
 ENDED_PHASES = ("Succeeded", "Failed")
 
