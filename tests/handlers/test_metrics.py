@@ -1,8 +1,12 @@
 """The metrics of the running operator, as Prometheus reads them."""
 
+import os
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -81,3 +85,24 @@ def test_no_label_holds_a_name_that_a_tenant_chose(scraped: Scraped) -> None:
     assert [sample for sample in samples if {"good", "bad"} & set(sample.labels.values())] == []
     reserved = {"job", "instance", "namespace", "pod", "container", "service", "endpoint"}
     assert [sample for sample in samples if reserved & sample.labels.keys()] == [], "Prometheus sets these itself"
+
+
+def test_an_operator_whose_port_is_taken_says_so(tmp_path: Path) -> None:
+    """It ends before it connects to anything."""
+    with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104 (as the operator listens)
+        port = str(taken.getsockname()[1])
+        process = subprocess.run(
+            [sys.executable, "-m", "pgimport", "operator"],
+            env={
+                **os.environ,
+                "KUBECONFIG": str(write_kubeconfig("http://127.0.0.1:1", tmp_path)),
+                "PGIMPORT_NAMESPACE": "pgimport-system",
+                "PGIMPORT_WORKER_IMAGES": "{}",
+                "PGIMPORT_METRICS_PORT": port,
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    assert (process.returncode, process.stderr) == (78, f"PGIMPORT_METRICS_PORT: port {port}: Address already in use\n")
