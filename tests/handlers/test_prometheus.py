@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,7 @@ def scene(postgres16: PostgresServer, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.mark.parametrize("panel", PANELS, ids=[panel["title"] for panel in PANELS])
 def test_each_plot_has_a_number(panel: Json, scene: Scene) -> None:
     for target in panel["targets"]:
-        series = wait_for(target["expr"], lambda target=target: scene.find_series(target["expr"]), PATIENCE)
+        series = wait_for(target["expr"], partial(scene.find_series, target["expr"]), PATIENCE)
         assert not [item for item in series if math.isnan(float(item["value"][1]))]
 
 
@@ -239,7 +240,7 @@ def test_each_plot_has_a_number(panel: Json, scene: Scene) -> None:
 def test_each_alert_compares_numbers(rule: Json, scene: Scene) -> None:
     """The names in the expression exist, and without the comparison there is no NaN."""
     for name in set(re.findall(r"\b(?:pgimport|controller_runtime)_\w+", rule["expr"])):
-        wait_for(name, lambda name=name: scene.prometheus.query(name), PATIENCE)
+        wait_for(name, partial(scene.prometheus.query, name), PATIENCE)
     assert not [item for item in scene.prometheus.query(rule["expr"]) if math.isnan(float(item["value"][1]))]
 
 
