@@ -4,6 +4,7 @@ import hashlib
 import json
 import signal
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tests.cli.conftest import (
 from tests.support.client_programs import current_clients
 from tests.support.https import body, run_https_server
 from tests.support.postgres import ADMIN, PostgresServer
+
+from pgimport.model.owner_comment import ImportedContent, ShadowRecord, format_owner_comment
 
 
 def _assert_clean(command_line: CommandLine, target: PostgresServer) -> None:
@@ -315,6 +318,46 @@ def test_an_interrupted_run_leaves_no_database_role_or_file(
     assert process.returncode == 128 + number
     assert "Cancelled: interrupted; the target is unchanged" in err
     _assert_clean(command_line, postgres18)
+
+
+@pytest.mark.thorough
+def test_an_interrupted_copy_ends_at_the_server_and_the_next_call_makes_it(
+    command_line: CommandLine, postgres18: PostgresServer
+) -> None:
+    """CREATE DATABASE waits for a session in the golden database, and the signal arrives meanwhile."""
+    record = format_owner_comment(None, ShadowRecord(imported=ImportedContent()))
+    with postgres18.connect("postgres", ADMIN) as admin:
+        for statement in (
+            "CREATE ROLE cli_copy_owner NOLOGIN",
+            f"COMMENT ON ROLE cli_copy_owner IS '{record}'",
+            "GRANT cli_copy_owner TO CURRENT_USER",
+            "CREATE DATABASE cli_copy OWNER cli_copy_owner",
+        ):
+            admin.execute(statement.encode())
+    target = {"PGIMPORT_TARGET_URL": command_line.target_url.replace("/cli_copy", "/cli_pr_8")}
+    running = (
+        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pgimport copy%' AND query ~ '^CREATE DATAB'"
+    )
+    try:
+        with (
+            postgres18.connect("cli_copy"),
+            command_line.start("run", "--from-golden", "cli_copy", **target) as process,
+        ):
+            deadline = time.monotonic() + 60
+            while not postgres18.query(running):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=300)
+        assert process.returncode == 128 + signal.SIGINT
+        assert "Cancelled: interrupted; run the command again" in err
+        assert postgres18.query(running) == []
+        assert postgres18.query("SELECT FROM pg_database WHERE datname = 'cli_pr_8'") == []
+        again = command_line.run("run", "--from-golden", "cli_copy", **target)
+        assert again.code == 0, again.err
+    finally:
+        postgres18.execute("DROP DATABASE IF EXISTS cli_pr_8 WITH (FORCE)")
+        postgres18.execute("DROP ROLE IF EXISTS cli_pr_8_owner")
 
 
 def test_no_password_is_in_arguments_or_environment_of_the_worker(
