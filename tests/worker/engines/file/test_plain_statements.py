@@ -388,6 +388,8 @@ def test_rows_that_the_file_itself_changes_cost_no_import(comparison: Comparison
         ("TRUNCATE t;", True, False),
         ("UPDATE t SET a = 1;", True, False),
         ("DROP TABLE IF EXISTS t CASCADE;", True, False),
+        ("ALTER TABLE t DETACH PARTITION u;", True, False),
+        ("ALTER TABLE t ATTACH PARTITION u DEFAULT;", False, False),
         ("DO $$ BEGIN END $$;", True, True),
         ("WITH a AS (SELECT 1) INSERT INTO t SELECT * FROM a;", True, True),
         ("CALL p();", True, True),
@@ -455,3 +457,19 @@ def test_a_zero_byte_is_damage(file_bench: Bench, serve_dump: ServeDump) -> None
     assert failure is not None
     assert failure.reason is Reason.DUMP_CORRUPT
     assert "line 12 contains a zero byte" in failure.message
+
+
+def test_a_statement_that_fires_no_trigger_is_named(file_bench: Bench, serve_dump: ServeDump) -> None:
+    """In a schema followed by its rows, no trigger must fire. An UPDATE may be meant to fire one."""
+    statements = """CREATE TABLE t (a int);
+CREATE TRIGGER changed BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+INSERT INTO t VALUES (1);
+UPDATE t SET a = 1;
+UPDATE t SET a = 2;"""
+    serve_dump(build_plain_dump(statements))
+    with file_bench.shadow():
+        result = file_bench.run()
+    assert result.verification is not None
+    notes = [note for note in result.verification.notes if "did not fire" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("UPDATE in line 13 of the dump did not fire triggers or rules such as TRIGGER public.t")

@@ -40,6 +40,8 @@ from pgimport.worker.scope.archive_scope import (
     refuse_filter_for_plain_sql,
 )
 
+_FIRED_KINDS = frozenset({"RULE", "TRIGGER"})
+_FIRING_VERBS = frozenset({"call", "delete", "do", "execute", "merge", "select", "update", "with"})
 _INSERT = re.compile(rb"INSERT\s+INTO\b", re.IGNORECASE)
 
 
@@ -112,6 +114,7 @@ class _PlainRestore:
     databases: list[str] = field(default_factory=list)  # names after \\connect
     filled_database: str | None = None  # the one that the objects are in
     postponed: list[Statement] = field(default_factory=list)
+    notes_unfired: bool = False  # whether a note says that a statement fired no triggers
     transactions: Transactions = field(init=False)
 
     def __post_init__(self) -> None:
@@ -231,8 +234,19 @@ class _PlainRestore:
             ]
             self.content.deferred = [item for item in self.content.deferred if item not in secured]
             self._run_waiting([*due, *secured])
-        if self.content.row_change is None and may_change_rows(statement.definition, has_rows=self.rows.has_rows):
-            self.content.row_change = f"{statement.verb.upper()} in line {statement.line}"
+        if may_change_rows(statement.definition, has_rows=self.rows.has_rows):
+            self._note_row_change(statement)
+
+    def _note_row_change(self, statement: Statement) -> None:
+        title = f"{statement.verb.upper()} in line {statement.line}"
+        self.content.row_change = self.content.row_change or title
+        waiting = [item for item in self.postponed if item.subject is not None and item.subject.kind in _FIRED_KINDS]
+        if waiting and statement.verb in _FIRING_VERBS and not self.notes_unfired:
+            self.notes_unfired = True
+            self.content.notes.append(
+                f"{title} of the dump did not fire triggers or rules such as {waiting[0].title}: they are created after"
+                " the dump's last row"
+            )
 
     def _run_waiting(self, statements: list[Statement]) -> None:
         if statements:

@@ -124,7 +124,8 @@ def may_change_rows(definition: str, *, has_rows: bool) -> bool:
     verb = tokens[0] if tokens else ""
     if verb == "select":
         return not any(word in _KNOWN_FUNCTIONS or word.startswith(("lo_", "pg_restore_")) for word in tokens[:8])
-    return verb in _UNKNOWN_EFFECTS or (has_rows and verb in _ROW_CHANGES)
+    changes_rows = verb in _ROW_CHANGES or (verb == "alter" and "detach" in tokens)  # of the table above the partition
+    return verb in _UNKNOWN_EFFECTS or (has_rows and changes_rows)
 
 
 def _only_moves(tokens: list[str]) -> bool:
