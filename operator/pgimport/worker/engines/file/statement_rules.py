@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 
 from pgimport.model.database_settings import NOT_CARRIED, is_carried
 from pgimport.model.import_choices import SkipGroup
@@ -47,6 +48,7 @@ _TOLERATED_VERBS = frozenset(
 )  # fmt: skip
 _ROW_CHANGES = frozenset({"delete", "drop", "merge", "truncate", "update"})
 _UNKNOWN_EFFECTS = frozenset({"call", "do", "execute", "explain", "with"})
+_FIRST_TOKENS = 20  # of a statement, which tell what it does
 _KNOWN_FUNCTIONS = frozenset({"loread", "lowrite", "set_config", "setval"})
 _ROW_SECURITY_KINDS = frozenset({"POLICY", "ROW SECURITY"})
 _CONSTRAINT_KINDS = frozenset({"CHECK CONSTRAINT", "CONSTRAINT", "FK CONSTRAINT"})
@@ -120,7 +122,7 @@ def may_change_rows(definition: str, *, has_rows: bool) -> bool:
 
     `has_rows`: whether a COPY or INSERT is in front of it.
     """
-    tokens = parse_tokens(definition)
+    tokens = [token.text for token in islice(scan_tokens(definition), _FIRST_TOKENS)]
     verb = tokens[0] if tokens else ""
     if verb == "select":
         return not any(word in _KNOWN_FUNCTIONS or word.startswith(("lo_", "pg_restore_")) for word in tokens[:8])
