@@ -13,6 +13,7 @@ from tests.support.samples import (
     a_preflight,
     a_running_status,
     a_source,
+    an_attempt,
     an_import,
     an_import_spec,
 )
@@ -166,6 +167,12 @@ def test_a_wait_counts_from_the_creation_or_the_last_suspension() -> None:
     assert counted.metrics.find_start_of_wait(an_import(status=waiting)) == NOW
     counted.step(waiting, a_running_status(started_at=NOW + MINUTE))
     assert counted.value("import_wait_seconds_sum") == (NOW - BORN).total_seconds() + 60
+
+
+def test_a_wait_begins_again_when_a_queue_preempts_the_import() -> None:
+    """Else an import that ran for hours would have waited for hours at once."""
+    preempted = ImportStatus(state=ImportState.PENDING, job="job", attempt_history=[an_attempt(ended_at=NOW)])
+    assert Counted().metrics.find_start_of_wait(an_import(status=preempted)) == NOW
 
 
 def test_what_is_gone_is_forgotten() -> None:

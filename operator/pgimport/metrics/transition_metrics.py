@@ -163,9 +163,17 @@ class TransitionMetrics:
         return run
 
     def find_start_of_wait(self, item: ImportObject) -> datetime:
-        """Returns since when a pending import waits: its creation, or the end of its last suspension."""
+        """Returns since when a pending import waits.
+
+        A wait begins with the creation, with the end of a suspension, or with the end of an attempt that a queue
+        preempted.
+        """
+        if item.status.pending_since is not None:
+            return item.status.pending_since
         with self._lock:
-            return item.status.pending_since or self._resumed.get(item.meta.uid, item.meta.created_at)
+            resumed = self._resumed.get(item.meta.uid)
+        ends = (attempt.ended_at for attempt in item.status.attempt_history)
+        return max(time for time in (item.meta.created_at, resumed, *ends) if time is not None)
 
     def find_last_failure(self, project: str) -> datetime | None:
         """Returns the end of the last import that failed since the operator started. It may be deleted."""
