@@ -261,8 +261,7 @@ class _PlainRestore:
             self.executor.settle()
             self.transactions.note([word for word in parse_tokens(statement.definition) if word != ";"])
             self.session.forget_path()
-        if statement.changes or statement.verb in TRANSACTION_VERBS:
-            self.rows.inserts.clear()
+        self.rows.inserts.clear()  # the next INSERT may mean another table by the same name
         if statement.subject is not None and statement.subject.kind == "SCHEMA":
             self.session.forget_path(schemas_only=True)
 
