@@ -25,3 +25,39 @@ def test_rows_follow_the_search_path(comparison: Comparison) -> None:
     """)
     assert differences == []
     assert {item.object: item.rows for item in result.skipped} == {"TABLE a.t": 1}
+
+
+@pytest.mark.parametrize("reset", ["RESET search_path", "RESET ALL"])
+def test_a_setting_that_the_file_resets_does_not_return(comparison: Comparison, reset: str) -> None:
+    """RENAME adds a CHECK that waits for rows, and then makes the settings of the file again."""
+    result, differences = comparison.run(
+        """
+    SET app.tenant = 'x'; SET NAMES 'UTF8'; SET TIME ZONE 'UTC';
+    CREATE SCHEMA a;
+    SET search_path = a;
+    CREATE TABLE t (id int CHECK (id > 0));
+    INSERT INTO t VALUES (1);
+    RESET ALL;
+    ALTER TABLE a.t RENAME COLUMN id TO n;
+    CREATE TABLE u (id int);
+    INSERT INTO u VALUES (2);
+    """.replace("RESET ALL", reset)
+    )
+    assert differences == []
+    assert result.skipped == []
+    assert result.verification is not None
+    assert "of the dump" not in "".join(result.verification.notes)
+
+
+def test_a_key_that_waits_finds_its_tables(comparison: Comparison) -> None:
+    """It was written before the file set the first search path."""
+    result, differences = comparison.run("""
+    CREATE TABLE b (id int PRIMARY KEY);
+    CREATE TABLE c (id int REFERENCES b, n int);
+    ALTER TABLE c ADD CONSTRAINT n_fk FOREIGN KEY (n) REFERENCES b;
+    INSERT INTO b VALUES (1);
+    INSERT INTO c VALUES (1, 1);
+    SELECT pg_catalog.set_config('search_path', '', false);
+    """)
+    assert differences == []
+    assert result.skipped == []

@@ -1,6 +1,7 @@
 """Follows the settings that a file of plain SQL makes in psql's session, if they change what later parts mean."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pgimport.worker.archive.sql_tokens import scan_tokens
@@ -9,7 +10,11 @@ from pgimport.worker.engines.file.plain_statement import Statement
 from pgimport.worker.engines.file.search_path import TEMPORARY, SearchPath
 from pgimport.worker.engines.file.statement_rules import find_configured
 from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
+from pgimport.worker.text import quote_name
 
+_PATH, _ENCODING = "search_path", "client_encoding"
+_OTHER_NAMES = {"names": _ENCODING, "schema": _PATH, "time": "timezone"}  # as SET has for some settings
+_NO_SETTINGS = ("all", "characteristics", "constraints", "transaction")  # words behind SET and RESET
 _HEAD = 4096  # characters of a statement that are searched
 _SHOW_PATH = (
     b"shown := pg_catalog.encode(pg_catalog.convert_to(pg_catalog.json_build_array("
@@ -22,7 +27,8 @@ class FileSession:
     """The settings of the session at the moment."""
 
     executor: PlainExecutor
-    settings: dict[str, bytes] = field(default_factory=dict)  # name → statement that postponed statements need
+    # name → statement that postponed statements need. The path is always there: each name depends on it.
+    settings: dict[str, bytes] = field(default_factory=lambda: {_PATH: _build_reset(_PATH)})
     codec: str = UTF8
     _path: SearchPath | None = None
     _is_empty: bool = False  # whether search_path is empty, so that new schemas do not matter
@@ -48,21 +54,32 @@ class FileSession:
 
     def note(self, statement: Statement) -> None:
         """Remembers a statement that changes settings."""
-        tokens = list(scan_tokens(statement.definition[:_HEAD]))
-        words = [token.text for token in tokens if not token.is_("session", "local")]
-        name = words[1] if words[:1] == ["set"] and len(words) > 2 else ""
+        words = [token.text for token in scan_tokens(statement.definition[:_HEAD])]
+        name = _find_setting([word for word in words if word not in ("session", "local")])
         if statement.verb == "select" and "set_config" in words:
             name = find_configured(statement.definition)
-        if name in ("client_encoding", "names"):
+        if words[1:2] == ["all"]:
+            self.settings.update({known: _build_reset(known) for known in self.settings})
+        elif name:
+            self.settings[name] = statement.text
+        if name == _ENCODING or words[1:2] == ["all"]:
             self.codec = self.executor.codec = find_client_encoding_codec(statement.definition)
-        if name:
-            self.settings["search_path" if name == "schema" else name] = statement.text
-        elif words[1:2] == ["all"]:
-            self.settings.clear()
-        if name in ("search_path", "schema") or statement.verb in ("reset", "discard"):
+        if name == _PATH or statement.verb in ("reset", "discard"):
             self.forget_path()
 
     def restore(self, line: int) -> None:
         """Makes the settings again, after statements that ran with others. Raises ImportStopped."""
         for setting in self.settings.values():
             self.executor.execute(Statement(setting, line, setting.decode("ascii", "replace"), None))
+
+
+def _find_setting(words: Sequence[str]) -> str:
+    """Returns the name in `SET name = value;` or `RESET name;`, or an empty one. Pure."""
+    if words[:1] not in (["set"], ["reset"]) or len(words) < 3 or words[1] in _NO_SETTINGS:
+        return ""
+    name = ".".join(words[1:4:2]) if words[2] == "." else words[1]
+    return _OTHER_NAMES.get(name, name)
+
+
+def _build_reset(name: str) -> bytes:
+    return f"RESET {quote_name(name)};".encode()

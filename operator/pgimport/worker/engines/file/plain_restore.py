@@ -154,7 +154,7 @@ class _PlainRestore:
             case "alter":
                 return [option for text in split_actions(definition) for option in split_options(text)]
             case "create" if is_schema:
-                setting = self.session.settings.get("search_path", b"RESET search_path;")
+                setting = self.session.settings["search_path"]
                 return split_create_schema(definition, self.session.path, setting.decode(self.session.codec, "replace"))
             case "drop" if is_schema:
                 text = keep_schemas(definition, present)
