@@ -61,3 +61,19 @@ def test_a_key_that_waits_finds_its_tables(comparison: Comparison) -> None:
     """)
     assert differences == []
     assert result.skipped == []
+
+
+WORDS_AS_NAMES = """
+CREATE TABLE rule (id int);
+ALTER TABLE rule ADD COLUMN trigger text;
+ALTER TABLE rule ADD COLUMN validate text;
+COPY rule (id, trigger, validate) FROM stdin;
+1\tx\ty
+\\.
+"""
+
+
+def test_tables_and_columns_are_named_as_one_likes(comparison: Comparison) -> None:
+    result, differences = comparison.run(WORDS_AS_NAMES)
+    assert differences == []
+    assert result.skipped == []

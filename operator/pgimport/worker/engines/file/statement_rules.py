@@ -200,11 +200,22 @@ def is_postponed(verb: str, kind: str, tokens: list[str]) -> bool:
     keys for its rows by settings that need a superuser.
     """
     if verb == "alter" and kind == "TABLE":
-        names_part = not {"trigger", "rule"}.isdisjoint(tokens)
-        return (names_part and not {"all", "user"}.intersection(tokens[-3:])) or "validate" in tokens
+        return _changes_part(tokens)
     if kind == "RULE":
         return "_RETURN" not in tokens
     return kind in _POSTPONED_KINDS or (verb == "comment" and kind == "CONSTRAINT")
+
+
+def _changes_part(tokens: list[str]) -> bool:
+    """Whether ALTER TABLE ends with `ENABLE ALWAYS TRIGGER t`, `DISABLE RULE r`, `VALIDATE CONSTRAINT c` or the like.
+
+    Tables and columns can have these words as names too.
+    """
+    *_, action, kind, name = ["", "", *(word for word in tokens if word != ";")]
+    if kind == "constraint":
+        return action == "validate"
+    is_switch = kind in ("trigger", "rule") and action in ("always", "disable", "enable", "replica")
+    return is_switch and name not in ("all", "user")
 
 
 def _find_commented(subject: Subject) -> tuple[str, str]:
