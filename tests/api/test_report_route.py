@@ -4,13 +4,11 @@ import json
 
 import pytest
 from tests.api.conftest import Api, start_import
-from tests.support.kubernetes import Json
+from tests.api.stored_reports import store_report
 from tests.support.samples import a_preflight, a_result
 
-from pgimport.kubernetes_client import api_paths
 from pgimport.model.import_choices import SkipGroup
 from pgimport.model.import_report import build_report_lines, pack_lines
-from pgimport.model.names import IMPORTS, REPORT_KEY, report_name
 from pgimport.model.result import SkippedObject, TableDifference, Verification
 
 KEY = "(mail)=(ann@example.com)"
@@ -26,29 +24,6 @@ def refused(number: int) -> SkippedObject:
     )
 
 
-def store(api: Api, job: str, texts: list[str], owner: str | None = None, message: str | None = None) -> None:
-    """Stores a report as the operator does."""
-    name = job.removeprefix("shop.")
-    uid = api.read(IMPORTS, name)["metadata"]["uid"]
-    names = [report_name(name, uid, number + 1) for number in range(len(texts))]
-    for config_map, text in zip(names, texts, strict=True):
-        reference = {"apiVersion": "v1", "kind": "PostgresImport", "name": name, "uid": owner or uid}
-        meta = {"name": config_map, "namespace": "shop", "ownerReferences": [reference]}
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {REPORT_KEY: text}}
-        api.context.cluster.create(api_paths.core("shop", "configmaps"), body)
-    reference_field: Json = {"podUID": "pod", "configMaps": names} | ({"message": message} if message else {})
-    condition = {
-        "type": "FullyImported",
-        "status": "False",
-        "reason": "ObjectsRefused",
-        "message": "",
-        "lastTransitionTime": "2026-01-01T12:00:00.000Z",
-    }
-    api.set_status(
-        IMPORTS, name, state="completed", skipped=160, refused=7, reportRef=reference_field, conditions=[condition]
-    )
-
-
 def test_a_report_in_parts_is_shown_completely_and_without_keys(api: Api) -> None:
     verification = Verification(
         differences=[TableDifference(table="public.t", source_rows=1, target_rows=2)],
@@ -61,7 +36,7 @@ def test_a_report_in_parts_is_shown_completely_and_without_keys(api: Api) -> Non
     parts = pack_lines(lines, 900_000, 12)
     assert len(parts) > 1
     job = start_import(api)
-    store(api, job, parts)
+    store_report(api, job, parts)
     response = api.call("GET", f"/jobs/{job}/report")
     report = response.json()["report"]
     assert (response.status_code, set(response.json())) == (200, {"report"})
@@ -91,7 +66,7 @@ def test_a_job_without_a_report_is_a_conflict(api: Api) -> None:
 @pytest.mark.parametrize("key", ["foreign", "of-other-project"])
 def test_a_report_of_somebody_else_does_not_exist(api: Api, key: str) -> None:
     job = start_import(api)
-    store(api, job, ['{"note":"a secret of acme"}\n'])
+    store_report(api, job, ['{"note":"a secret of acme"}\n'])
     assert api.call("GET", f"/jobs/{job}/report", key).status_code == 404
 
 
@@ -101,7 +76,7 @@ def test_a_key_without_the_scope_reads_no_report(api: Api) -> None:
 
 def test_a_report_that_was_lost_says_why(api: Api) -> None:
     job = start_import(api)
-    store(api, job, [], message="The log of pod x cannot be read.")
+    store_report(api, job, [], message="The log of pod x cannot be read.")
     report = api.call("GET", f"/jobs/{job}/report").json()["report"]
     assert (report["complete"], report["message"]) == (False, "The log of pod x cannot be read.")
     assert report["skipped"] == []
@@ -109,12 +84,12 @@ def test_a_report_that_was_lost_says_why(api: Api) -> None:
 
 def test_a_config_map_of_another_owner_is_not_shown(api: Api) -> None:
     job = start_import(api)
-    store(api, job, ['{"note":"not of this import"}\n'], owner="another")
+    store_report(api, job, ['{"note":"not of this import"}\n'], owner="another")
     report = api.call("GET", f"/jobs/{job}/report").json()["report"]
     assert (report["complete"], report["notes"]) == (False, [])
 
 
 def test_damaged_lines_are_left_out(api: Api) -> None:
     job = start_import(api)
-    store(api, job, ['{"note":"a"}\nnot JSON\n' + json.dumps({"skipped": {"object": 1}}) + '\n{"note":"b"}\n'])
+    store_report(api, job, ['{"note":"a"}\nnot JSON\n' + json.dumps({"skipped": {"object": 1}}) + '\n{"note":"b"}\n'])
     assert api.call("GET", f"/jobs/{job}/report").json()["report"]["notes"] == ["a", "b"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 from tests.api.conftest import Api, serve, start_import
-from tests.api.test_report_route import store
+from tests.api.stored_reports import store_report
 from tests.support.samples import a_result
 
 from pgimport.api.app import build_app
@@ -100,7 +100,7 @@ def test_a_quick_client_may_send_many_requests_on_one_connection(api: Api, abort
 
 def test_a_report_counts_until_it_was_read(api: Api) -> None:
     job, limit = start_import(api), RequestLimit("reports", total=1, each=1)
-    store(api, job, ["\n".join(build_report_lines(a_result()))])
+    store_report(api, job, ["\n".join(build_report_lines(a_result()))])
     app = build_app(replace(api.context, report_limit=limit))
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": f"/v1/jobs/{job}/report", "query_string": b""}
     scope |= {"headers": [(b"x-api-key", api.keys["all"].encode())], "client": None, "server": None}

@@ -7,10 +7,10 @@ import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
 from tests.worker.engines.file.conftest import dump
+from tests.worker.engines.file.hand_written import list_skipped
 
 from pgimport.model.import_choices import OnObjectError, Provider, SkipGroup
 from pgimport.model.reasons import Reason
-from pgimport.model.result import SkippedObject, WorkerResult
 from pgimport.worker.archive.extension_names import describe_missing_extension
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.trim import find_mentions
@@ -38,10 +38,6 @@ CREATE OR REPLACE FUNCTION is_small(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 
 SET session_replication_role = replica;
 INSERT INTO children VALUES (1, 42);
 """
-
-
-def list_skipped(result: WorkerResult) -> dict[str, SkippedObject]:
-    return {item.object: item for item in result.skipped}
 
 
 def make_dump(server: PostgresServer, folder: Path, statements: str, *options: str) -> bytes:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.engines.file.test_plain_refusals import list_skipped
-from tests.worker.engines.file.test_waiting_constraints import CONSTRAINTS, as_dump
+from tests.worker.engines.file.hand_written import CONSTRAINTS, as_dump, list_skipped
 
 from pgimport.worker.engines.file.table_actions import split_actions
 

@@ -5,14 +5,9 @@ from collections.abc import Callable
 import pytest
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
-from tests.worker.engines.file.test_plain_refusals import list_skipped
+from tests.worker.engines.file.hand_written import CONSTRAINTS, as_dump, list_skipped
 
 ServeDump = Callable[[bytes], None]
-CONSTRAINTS = """
-SELECT conrelid::regclass::text, conname::text, replace(pg_get_constraintdef(oid), ' NOT VALID', ''),
-       conislocal, coninhcount, connoinherit
-FROM pg_constraint WHERE contype IN ('c', 'f') AND conrelid > 16384 ORDER BY 1, 2
-"""
 FORMS = """
 CREATE TABLE forms (
     id int PRIMARY KEY, -- the key
@@ -87,11 +82,6 @@ INSERT INTO owners VALUES (1), (2);
 INSERT INTO owned VALUES (1), (2);
 DELETE FROM owners WHERE id = 1;
 """
-
-
-def as_dump(statements: str) -> bytes:
-    """Returns the statements between the first and the last line of a dump."""
-    return f"--\n-- PostgreSQL database dump\n--\n\n{statements}\n-- PostgreSQL database dump complete\n".encode()
 
 
 def read_constraints(server: PostgresServer, statements: str) -> list[tuple[object, ...]]:
