@@ -15,6 +15,7 @@ from backports import zstd
 from tests.support.https import HttpsServer, body, run_https_server
 from tests.support.postgres import PostgresServer
 from tests.worker.conftest import Bench
+from tests.worker.engines.file.psql_comparison import Comparison
 
 NAME = "localhost"  # of the server's certificate; the address is checked nevertheless
 SHOP = """
@@ -101,3 +102,8 @@ def serve_dump(https: HttpsServer) -> Callable[[bytes], None]:
         https.answers["/dump"] = body(content)
 
     return set_content
+
+
+@pytest.fixture
+def comparison(file_bench: Bench, serve_dump: Callable[[bytes], None], tmp_path: Path) -> Comparison:
+    return Comparison(file_bench, serve_dump, tmp_path)

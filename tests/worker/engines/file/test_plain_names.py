@@ -1,16 +1,7 @@
 """Names in plain SQL mean what they mean in psql, wherever the file changes settings or uses words as names."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
-from tests.worker.conftest import Bench
-from tests.worker.engines.file.test_plain_statements import Comparison
-
-
-@pytest.fixture
-def comparison(file_bench: Bench, serve_dump: Callable[[bytes], None], tmp_path: Path) -> Comparison:
-    return Comparison(file_bench, serve_dump, tmp_path)
+from tests.worker.engines.file.psql_comparison import Comparison
 
 
 def test_rows_follow_the_search_path(comparison: Comparison) -> None:
