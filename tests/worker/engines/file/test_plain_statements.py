@@ -30,6 +30,10 @@ ServeDump = Callable[[bytes], None]
         ("ALTER TABLE t ADD COLUMN a int, SET TABLESPACE x;", "ALTER TABLE t ADD COLUMN a int;"),
         ("ALTER TABLE t SET TABLESPACE x, ADD COLUMN a int;", "ALTER TABLE t ADD COLUMN a int;"),
         ("ALTER TABLE t ADD COLUMN tablespace int;", None),
+        ("ALTER TABLE t ADD tablespace int;", None),
+        ("ALTER TABLE t ALTER tablespace SET NOT NULL;", None),
+        ("ALTER TABLE t RENAME tablespace TO x;", None),
+        ("ALTER TABLE t ATTACH PARTITION tablespace DEFAULT;", None),
     ],
 )  # fmt: skip
 def test_tablespaces_are_removed_from_a_definition(definition: str, wanted: str | None) -> None:

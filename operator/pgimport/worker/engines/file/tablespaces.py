@@ -10,7 +10,10 @@ from pgimport.worker.archive.sql_tokens import SqlToken, scan_tokens
 
 _WORD = "tablespace"
 # Words behind which `tablespace` is the name of an object: the word is not reserved.
-_BEFORE_NAMES = ("table", "view", "index", "exists", "only", "on", "of", "column", "constraint", ".")
+_BEFORE_NAMES = (
+    "add", "alter", "column", "constraint", "drop", "exists", "index", "of", "on", "only", "partition", "references",
+    "rename", "table", "to", "view", ".",
+)  # fmt: skip
 _ENDS = ("as", "where")  # words behind which CREATE TABLE, INDEX and MATERIALIZED VIEW have expressions
 
 
