@@ -189,3 +189,21 @@ def test_a_refused_part_costs_no_table(file_bench: Bench, serve_dump: ServeDump,
         "FK CONSTRAINT public.orders orders_price_fkey",
         "FK CONSTRAINT public.orders orders_unknown_fkey",
     }
+
+
+def test_a_second_check_of_the_same_name_is_listed(file_bench: Bench, serve_dump: ServeDump) -> None:
+    """However the rows lie: without the first CHECK, which waits for them, the target would take the second."""
+    statements = """
+    CREATE TABLE t (a int CONSTRAINT c CHECK (a > 0), b int);
+    ALTER TABLE t ADD CONSTRAINT c CHECK (b > 0);
+    CREATE TABLE u (a int CONSTRAINT d CHECK (a > 0), b int);
+    INSERT INTO u VALUES (1, 1);
+    ALTER TABLE u ADD CONSTRAINT d CHECK (b > 0);
+    """
+    serve_dump(as_dump(statements))
+    with file_bench.shadow():
+        result = file_bench.run()
+        assert result.ok, result.failure
+    reasons = "; ".join(f"{item.object}: {item.reason}" for item in result.skipped)
+    assert "CHECK CONSTRAINT public.t c: " in reasons
+    assert "CHECK CONSTRAINT public.u d is there already" in reasons

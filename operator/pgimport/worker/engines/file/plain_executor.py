@@ -21,6 +21,7 @@ from pgimport.worker.archive.trim import (
 )
 from pgimport.worker.engines.definitions.violated_checks import read_violating_key
 from pgimport.worker.engines.detached_partitions import name_detached_partition
+from pgimport.worker.engines.file.inherited_checks import build_inherited_block
 from pgimport.worker.engines.file.plain_statement import ROUTINES, Statement, is_sql_routine
 from pgimport.worker.engines.file.psql import PsqlSession
 from pgimport.worker.engines.file.psql_messages import PsqlError, translate_psql_error
@@ -206,8 +207,8 @@ class PlainExecutor:
             raise ImportStopped(name_detached_partition(failure, self.content.skipped))
         if statement.tolerated or self._follows_skipped(statement):
             return False
-        if refusal.sqlstate == _EXISTS and statement.subject is not None and statement.subject.kind == CHECK:
-            self._note_success(statement)  # the CHECK of a partitioned table, which came with that of its parent
+        if refusal.sqlstate == _EXISTS and self._inherits_check(statement.subject):
+            self._note_success(statement)
             return False
         if statement.access_method is not None:
             title = f"ACCESS METHOD {statement.access_method}"
@@ -224,6 +225,12 @@ class PlainExecutor:
             return True
         self._record(statement, refusal)
         return False
+
+    def _inherits_check(self, subject: Subject | None) -> bool:
+        """Returns whether a CHECK came to its table with that of a parent, as to a partition."""
+        if subject is None or subject.kind != CHECK or subject.relation is None:
+            return False
+        return self.run_block(build_inherited_block(subject.schema, subject.relation, subject.name)) == "true"
 
     def _retry(self, statement: Statement) -> bool:
         error = self._try(statement.text)
@@ -259,7 +266,7 @@ class PlainExecutor:
         """Lists a refused object. A constraint that rows violate is added without a check of the existing rows."""
         title, group, reason, key = statement.title, SkipGroup.REFUSED, refusal.reason, refusal.key
         if refusal.sqlstate in _DUPLICATES and title in self.content.created:
-            reason = f"{title} is there already, with its first definition: {reason}"
+            reason = f"{title} is there already, as another statement defines it: {reason}"
             title = f"STATEMENT in line {statement.line}"
             self.skip(None, _build_skipped(title, reason, group, refusal.sqlstate))
             return
