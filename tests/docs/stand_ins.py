@@ -87,7 +87,7 @@ def check_kubectl(arguments: list[str]) -> None:
     verb, kinds, *rest = arguments
     if verb == "apply":
         for option, file in pairwise(arguments):
-            check(option != "-f" or (ROOT / file).exists(), f"{file} does not exist")
+            check(option != "-f" or file == "-" or (ROOT / file).exists(), f"{file} does not exist")
         return
     if verb == "rollout":
         kinds = rest[0]
