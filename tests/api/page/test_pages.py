@@ -1,11 +1,15 @@
 """Every view and action of the page, without a browser."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.api.conftest import SOURCE, Api, start_import
 from tests.api.page.page_client import PageClient, a_condition, a_time
 
+from pgimport.api.app import build_app
+from pgimport.api.request_limits import RequestLimit
 from pgimport.model.names import IMPORTS, PREVIEWS
 
 MARKUP = "<img src=x onerror=alert(1)>\x1b[31m"
@@ -167,3 +171,26 @@ def test_open_pages_learn_of_changes(api: Api, page: PageClient) -> None:
         assert "event: changed" in lines  # the view of this client has seen nothing yet
         start_import(api)
         assert "event: changed" in lines
+
+
+def test_a_browser_that_leaves_at_once_holds_no_stream(api: Api, page: PageClient) -> None:
+    """The server learns that the browser has left before the stream has sent its first byte."""
+    headers = [(b"host", b"localhost"), (b"cookie", page.cookie.encode())]
+    scope = {"type": "http", "method": "GET", "path": "/ui/changes", "headers": headers, "query_string": b""}
+    scope |= {"http_version": "1.1", "scheme": "http", "root_path": "", "client": ("127.0.0.1", 1)}
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status", 0))
+        await asyncio.sleep(0)  # as if the browser had not read an earlier response yet
+
+    async def leave_often() -> None:
+        app = build_app(replace(api.context, page_stream_limit=RequestLimit("open pages", 2, 2)))
+        for _ in range(3):
+            await app({**scope, "asgi": {"version": "3.0", "spec_version": "2.3"}}, receive, send)
+
+    asyncio.run(leave_often())
+    assert 429 not in statuses

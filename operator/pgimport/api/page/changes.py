@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.responses import StreamingResponse
 
 from pgimport.api.api_context import CurrentContext
+from pgimport.api.authorization import CallerAccess
 from pgimport.api.page.page_access import Session
 from pgimport.api.page.project_objects import list_namespaces
 
@@ -17,31 +19,34 @@ STREAM_SECONDS = 300.0
 router = APIRouter()
 
 
+async def _hold_stream(session: Session, context: CurrentContext) -> AsyncIterator[CallerAccess]:
+    """Counts the stream until its response has ended, also if the browser has left before the first byte."""
+    with context.page_stream_limit.counted(session.caller.organization):
+        yield session
+
+
 @router.get("/changes")
-async def stream_changes(session: Session, context: CurrentContext, seen: int = -1) -> StreamingResponse:
+async def stream_changes(
+    session: Annotated[CallerAccess, Depends(_hold_stream)], context: CurrentContext, seen: int = -1
+) -> StreamingResponse:
     """Sends `changed` after an object of the user's Projects has changed. Needs no thread while it waits.
 
     `seen`: the number of changes that the view shows, by `count_changes`.
     """
-    organization = session.caller.organization
     namespaces = list_namespaces(session)
-    context.page_stream_limit.begin(organization)
 
     async def stream() -> AsyncIterator[bytes]:
-        try:
-            yield b"retry: 3000\n\n"
-            shown, silent = seen, 0.0
-            for _ in range(int(STREAM_SECONDS / POLL_SECONDS)):
-                if (now := context.cache.count_changes(namespaces)) != shown:
-                    shown, silent = now, 0.0
-                    yield b"event: changed\ndata:\n\n"
-                elif silent >= KEEPALIVE_SECONDS:
-                    silent = 0.0
-                    yield b":\n\n"
-                await asyncio.sleep(POLL_SECONDS)
-                silent += POLL_SECONDS
-        finally:
-            context.page_stream_limit.end(organization)
+        yield b"retry: 3000\n\n"
+        shown, silent = seen, 0.0
+        for _ in range(int(STREAM_SECONDS / POLL_SECONDS)):
+            if (now := context.cache.count_changes(namespaces)) != shown:
+                shown, silent = now, 0.0
+                yield b"event: changed\ndata:\n\n"
+            elif silent >= KEEPALIVE_SECONDS:
+                silent = 0.0
+                yield b":\n\n"
+            await asyncio.sleep(POLL_SECONDS)
+            silent += POLL_SECONDS
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
