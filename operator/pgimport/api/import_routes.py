@@ -64,11 +64,11 @@ def create_import(
     body_hmac = sign_body(context.secret, body.to_canonical_json()) if key is not None else ""
     origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name, body_hmac=body_hmac)
     plan = plan_import(body, preview, _build_namer(project, key), origin)
-    with _count_objects(context, project, plan):
+    with count_objects(context, project, plan):
         return JobAnswer(job=build_job(project, write_import(context, plan)))
 
 
-def _count_objects(context: ApiContext, project: ProjectObject, plan: ImportPlan) -> ExitStack:
+def count_objects(context: ApiContext, project: ProjectObject, plan: ImportPlan) -> ExitStack:
     """Counts the objects of the plan while they are created. Raises ApiError 409 or 429 at a limit of the Project."""
     name = plan.import_object["metadata"]["name"]
     with ExitStack() as counted:
@@ -158,7 +158,7 @@ def preflight_import(
     origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name)
     plan = plan_preflight(body.source_url, _build_namer(project, None), origin)
     with context.preflight_limit.counted(access.caller.organization):
-        with _count_objects(context, project, plan):
+        with count_objects(context, project, plan):
             created = write_import(context, plan)
         import_object = _wait_for_preflight(context, created.meta)
     if import_object is None:

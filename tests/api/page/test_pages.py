@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
-from tests.api.conftest import SOURCE, Api, start_import
-from tests.api.page.page_client import PageClient, a_condition, a_time
+from tests.api.conftest import SOURCE, Api, serve, start_import
+from tests.api.page.page_client import SAME_ORIGIN, PageClient, a_condition, a_time
+from tests.api.test_object_limits import changed_project
 
 from pgimport.api.app import build_app
 from pgimport.api.request_limits import RequestLimit
@@ -137,6 +139,25 @@ def test_a_golden_preview_is_copied(api: Api, page: PageClient) -> None:
     assert (spec["mode"], spec["from"]) == ("clone", {"previewDatabase": "gold"})
     assert page.post("/previews", project="mall", **COPY_OF_GOLD).status_code == 409
     assert page.post("/previews/shop.gold/connection").status_code == 409
+
+
+def test_copies_and_retries_keep_the_limits_of_the_project(api: Api, page: PageClient) -> None:
+    copy: dict[str, Any] = {"from": "shop.gilded"}
+    assert page.post("/previews", project="shop", name="gilded", golden="on").status_code == 303
+    tried = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE, "dry_run": True}).json()["job"]["id"]
+    job_id = start_import(api)
+    for failed in (tried, job_id):
+        api.set_status(IMPORTS, failed.partition(".")[2], state="failed")
+    with changed_project(api, "shop", limits={"maxPreviews": 1}):
+        answer = page.post("/previews", project="shop", **copy)
+        assert (answer.status_code, "limits.maxPreviews" in answer.text) == (409, True)
+    with changed_project(api, "shop", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}):
+        assert page.post("/previews", project="shop", **copy).status_code == 409
+        assert page.post(f"/imports/{job_id}/retry").status_code == 409
+    with serve(replace(api.context, max_dry_runs=0)) as url:
+        headers = {"Cookie": page.cookie, **SAME_ORIGIN}
+        statuses = [httpx.post(f"{url}/ui/imports/{failed}/retry", headers=headers) for failed in (tried, job_id)]
+        assert [answer.status_code for answer in statuses] == [429, 303]
 
 
 def test_ended_imports_are_plotted(api: Api, page: PageClient) -> None:

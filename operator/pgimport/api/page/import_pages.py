@@ -10,7 +10,8 @@ from pgimport.api.api_context import ApiContext, CurrentContext
 from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.api.error_responses import ApiError
 from pgimport.api.import_models import ImportRequest
-from pgimport.api.import_routes import create_import, create_upload, preflight_import
+from pgimport.api.import_plan import ImportPlan
+from pgimport.api.import_routes import count_objects, create_import, create_upload, preflight_import
 from pgimport.api.job_routes import cancel_job
 from pgimport.api.object_names import ObjectNamer
 from pgimport.api.page.import_views import build_import_row, build_import_view, find_free_targets, plot_durations
@@ -21,7 +22,7 @@ from pgimport.api.page.rendering import redirect, render
 from pgimport.api.preflight_models import PreflightRequest
 from pgimport.api.request_origin import RequestOrigin
 from pgimport.api.resource_manifests import build_retry
-from pgimport.api.resource_writer import create_object
+from pgimport.api.resource_writer import write_import
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import IMPORTS
 from pgimport.model.status import ImportState
@@ -107,6 +108,7 @@ def retry_import(job_id: str, request: Request, access: PageAccess, context: Cur
     """Creates a new import with the same spec. It reads the same Secret, which belongs to the first import."""
     access.require_scope(ApiScope.PROJECTS_WRITE)
     project, import_object = access.find_import(job_id)
+    access.find_project_to_change(project.meta.name)
     if not build_import_view(project, import_object).can_retry:
         raise ApiError(409, "only a failed or cancelled import can be retried, and an uploaded file is imported once")
     namer = ObjectNamer(
@@ -117,7 +119,9 @@ def retry_import(job_id: str, request: Request, access: PageAccess, context: Cur
     if known is None:
         raise ApiError(404, "no such job")
     name = namer.derive("import")
-    create_object(context, IMPORTS, build_retry(name, known["spec"], origin))
+    plan = ImportPlan(import_object=build_retry(name, known["spec"], origin))
+    with count_objects(context, project, plan):
+        write_import(context, plan)
     return redirect(f"{PREFIX}/imports/{name.project}.{name.name}")
 
 

@@ -67,12 +67,14 @@ def _copy_preview(
     """Creates a preview that copies the golden preview with the id `source`."""
     access.require_scope(ApiScope.PROJECTS_WRITE)
     owner, golden = access.find_preview(source)
-    if owner.meta.name != project_id or not golden.golden:
+    project = access.find_project_to_change(owner.meta.name)
+    if project.meta.name != project_id or not golden.golden:
         raise ApiError(409, "only a golden preview database of the same project can be copied")
-    namer = ObjectNamer(project=project_id, namespace=namespace_of(owner), random_bytes=secrets.token_bytes(16))
+    namer = ObjectNamer(project=project_id, namespace=namespace_of(project), random_bytes=secrets.token_bytes(16))
     name = namer.accept(body.name) if body.name else namer.derive("preview")
     origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name)
-    create_object(context, PREVIEWS, build_copy(name, body, golden.meta.name, origin))
+    with context.object_limits.count_preview(project, name.name):
+        create_object(context, PREVIEWS, build_copy(name, body, golden.meta.name, origin))
 
 
 @router.post("/previews/{preview_id}/reset")
