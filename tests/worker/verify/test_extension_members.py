@@ -1,7 +1,9 @@
 """Members of extensions at both ends: what is listed, and what is not."""
 
+from tests.support.postgres import PostgresServer
+
 from pgimport.model.import_choices import SkipGroup
-from pgimport.worker.verify.extension_members import ExtensionMember, Members, compare_members
+from pgimport.worker.verify.extension_members import ExtensionMember, Members, compare_members, read_members
 
 
 def list_members(*members: ExtensionMember) -> Members:
@@ -39,3 +41,15 @@ def test_rows_of_a_skipped_extension_that_something_needs_count_as_refused() -> 
     for unavailable, group in (((), SkipGroup.BY_DESIGN), (("geo",), SkipGroup.REFUSED)):
         comparison = compare_members(members, {"TABLE app.t": (3,)}, {}, {}, unavailable)
         assert [(item.rows, item.group) for item in comparison.skipped] == [(3, group)]
+
+
+def test_titles_are_the_same_on_each_major(postgres16: PostgresServer, postgres18: PostgresServer) -> None:
+    """Servers before 17 write json with its schema. Seen: a cast of hstore was listed as left out."""
+    titles = []
+    for server in (postgres16, postgres18):
+        with server.database("members") as name:
+            server.execute("CREATE EXTENSION vector; CREATE FUNCTION f(json, jsonb) RETURNS int RETURN 1;", name)
+            server.execute("ALTER EXTENSION vector ADD FUNCTION f(json, jsonb)", name)
+            with server.connect(name) as connection:
+                titles.append({title for title in read_members(connection) if " public.f(" in title})
+    assert titles == [{"FUNCTION public.f(json,pg_catalog.jsonb)"}] * 2

@@ -1,8 +1,10 @@
 -- Lists the members of all extensions except plpgsql, without the types that come with a table or another type.
 -- Columns: extension, its version, title of the member; of an ordinary table also its schema, its name, whether a dump
--- contains rows of it, and the WHERE clause that selects them.
+-- contains rows of it, and the WHERE clause that selects them. Servers before 17 write json in titles with its schema.
 SELECT
-    e.extname::text, e.extversion, pg_catalog.upper(i.type) || ' ' || i.identity,
+    e.extname::text, e.extversion,
+    pg_catalog.upper(i.type) || ' '
+      || pg_catalog.regexp_replace(i.identity, '[[:<:]]pg_catalog[.]json[[:>:]]', 'json', 'g'),
     n.nspname::text, c.relname::text, configuration.oid IS NOT NULL, NULLIF(configuration.condition, '')
 FROM pg_catalog.pg_depend AS d
 JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
