@@ -14,7 +14,7 @@ from pgimport.worker.engines.file.dump_stream import DumpStream
 from pgimport.worker.engines.file.file_session import FileSession
 from pgimport.worker.engines.file.plain_executor import TRIMMED_KINDS, PlainExecutor
 from pgimport.worker.engines.file.plain_rows import PlainRows
-from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
+from pgimport.worker.engines.file.plain_sql_lexer import BLANKS, CopyRows, PlainSqlLexer, PsqlCommand, SqlStatement
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement, remove_oids, remove_placement
 from pgimport.worker.engines.file.psql import BEGINNING, PsqlSession, run_psql
 from pgimport.worker.engines.file.restored_content import RestoredContent
@@ -42,7 +42,7 @@ from pgimport.worker.scope.archive_scope import (
 
 _FIRED_KINDS = frozenset({"RULE", "TRIGGER"})
 _FIRING_VERBS = frozenset({"call", "delete", "do", "execute", "merge", "select", "update", "with"})
-_INSERT = re.compile(rb"INSERT\s+INTO\b", re.IGNORECASE)
+_INSERT = re.compile(b"INSERT%bINTO\\b" % BLANKS, re.IGNORECASE)
 
 
 def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclusions: Exclusions) -> RestoredContent:
