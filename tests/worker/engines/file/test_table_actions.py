@@ -42,6 +42,7 @@ def test_actions_get_statements_of_their_own(statement: str) -> None:
         "ALTER TABLE t ADD c numeric(9, 2);",
         "ALTER TABLE t SET (fillfactor = 70, autovacuum_enabled = off);",
         "ALTER TABLE t ALTER c DROP DEFAULT, ALTER c TYPE text;",
+        "ALTER TABLE t ALTER c DROP DEFAULT, ALTER c TYPE text, ALTER d SET DATA TYPE text;",
         "ALTER TABLE ALL IN TABLESPACE a OWNED BY b, c SET TABLESPACE d;",
         "ALTER TYPE t ADD ATTRIBUTE a int, ADD ATTRIBUTE b int;",
         "ALTER TABLE",

@@ -19,7 +19,8 @@ _DROPS, _ADDS, _OTHERS, _FOREIGN_KEYS = range(4)
 def split_actions(statement: str) -> list[str]:
     """Returns statements that do the same, one for each action, in the order in which PostgreSQL runs the actions.
 
-    Actions on the same column, or on constraints of the same name, stay together. Other statements stay as they are.
+    Actions on the same column, or on constraints of the same name, stay together. So do columns that get other types: a
+    CHECK may compare them. Other statements stay as they are.
     """
     if "," not in statement:
         return [statement]
@@ -31,9 +32,12 @@ def split_actions(statement: str) -> list[str]:
     reader.skip("only")
     reader.name()
     reader.skip("*")
+    actions = list(_split(tokens[reader.at :]))
+    retyped = {_find_changed(action) for action in actions if _changes_type(action)}
     groups: dict[object, list[Action]] = {}
-    for number, action in enumerate(_split(tokens[reader.at :])):
-        groups.setdefault(_find_changed(action) or number, []).append(action)
+    for number, action in enumerate(actions):
+        changed = _find_changed(action)
+        groups.setdefault("types" if changed in retyped else changed or number, []).append(action)
     if len(groups) < 2:
         return [statement]
     head = statement[: tokens[reader.at].start]
@@ -71,8 +75,12 @@ def _adds_unnamed(action: Action) -> bool:
     return len(action) > 1 and action[1].is_("check", "exclude", "foreign", "primary", "unique")
 
 
+def _changes_type(action: Action) -> bool:
+    return action[0].is_("alter") and any(token.is_("type") for token in action[2:6])
+
+
 def _find_rank(action: Action) -> int:
-    if action[0].is_("drop") or (action[0].is_("alter") and any(token.is_("type") for token in action[2:6])):
+    if action[0].is_("drop") or _changes_type(action):
         return _DROPS
     if action[0].is_("add") and not _adds_unnamed(action) and not action[1:2][0].is_("constraint"):
         return _ADDS
