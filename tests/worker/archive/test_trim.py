@@ -95,6 +95,12 @@ def test_the_trimmed_definition_is_valid() -> None:
             "CREATE TABLE a.b (\n    exclude int,\n    storage int,\n    c a.check\n);",
             id="names that are words of clauses",
         ),
+        pytest.param(
+            "CREATE TABLE a.b (\n    i int DEFAULT\nCASE\n    WHEN f(1) THEN NULL::int\n    ELSE 1\nEND NOT NULL\n);",
+            {"i"},
+            "CREATE TABLE a.b (\n    i int NOT NULL\n);",
+            id="NULL in a CASE",
+        ),
         pytest.param("CREATE TABLE a.b (\n);", {"x"}, "CREATE TABLE a.b (\n);", id="none"),
     ],
 )

@@ -166,15 +166,18 @@ def is_column(item: Sequence[SqlToken]) -> bool:
 
 
 def split_clauses(tokens: Sequence[SqlToken]) -> Iterator[list[SqlToken]]:
-    """Yields name and type of a column or domain, then each clause, such as `CONSTRAINT c CHECK (…)`."""
+    """Yields name and type of a column or domain, then each clause, such as `CONSTRAINT c CHECK (…)`.
+
+    A default may be `CASE … THEN NULL ELSE 1 END`.
+    """
     depth, clause = 0, list[SqlToken]()
     for index, token in enumerate(tokens):
-        depth -= token.is_(")", "]")
+        depth -= token.is_(")", "]", "end")
         if clause and depth == 0 and _begins_clause(clause, token, tokens[index + 1 : index + 2]):
             yield clause
             clause = []
         clause.append(token)
-        depth += token.is_("(", "[")
+        depth += token.is_("(", "[", "case")
     if clause:
         yield clause
 
