@@ -78,3 +78,21 @@ def test_a_refused_action_costs_no_other(
         "CHECK CONSTRAINT public.t t_c_check",
         "FK CONSTRAINT public.t t_c_fkey",
     }
+
+
+def test_a_refused_action_beside_a_drop_is_listed(file_bench: Bench, serve_dump: Callable[[bytes], None]) -> None:
+    statements = """
+    CREATE TABLE t (id int, feels text DEFAULT 'x');
+    ALTER TABLE t DROP CONSTRAINT IF EXISTS k, ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES absent;
+    ALTER TABLE t ALTER feels DROP DEFAULT, ALTER feels TYPE absent USING feels::absent;
+    ALTER TABLE t DROP CONSTRAINT absent;
+    ALTER TABLE t ALTER COLUMN absent DROP NOT NULL;
+    """
+    serve_dump(as_dump(statements))
+    with file_bench.shadow():
+        result = file_bench.run()
+        assert result.ok, result.failure
+    assert [item.object.partition(",")[0] for item in result.skipped] == [
+        "ALTER TABLE t DROP CONSTRAINT IF EXISTS k",
+        "ALTER TABLE t ALTER feels DROP DEFAULT",
+    ]

@@ -17,6 +17,7 @@ from pgimport.worker.archive.selection import SKIPPED_KINDS
 from pgimport.worker.archive.sql_tokens import parse_tokens, scan_tokens
 from pgimport.worker.archive.superuser_only import find_policy_roles
 from pgimport.worker.engines.file.statement_subject import Subject
+from pgimport.worker.engines.file.table_actions import only_drops
 
 HEAD = 65536  # bytes of a statement that are parsed
 # Settings that belong to the server that was dumped or to the session of its restore, and those that would change what
@@ -189,7 +190,7 @@ def _judge_object(
         return _LAST
     if is_postponed(verb, kind, tokens):
         return _POSTPONED
-    drops_a_part = verb == "alter" and not subject.is_entry and "drop" in tokens
+    drops_a_part = verb == "alter" and "drop" in tokens and only_drops(definition)
     return _TOLERATED if drops_a_part or _PLACEHOLDER_VIEW.match(definition) else _NOW
 
 

@@ -45,6 +45,23 @@ def split_actions(statement: str) -> list[str]:
     return [f"{head}{', '.join(statement[item[0].start : item[-1].end] for item in group)};" for group in listed]
 
 
+def only_drops(statement: str) -> bool:
+    """Returns whether ALTER does nothing but drop parts of an object, such as a constraint or a default."""
+    reader = TokenReader(list(scan_tokens(statement)), 1, SearchPath())
+    reader.kind()
+    reader.skip("if", "exists")
+    reader.skip("only")
+    reader.name()
+    reader.skip("*")
+    return all(_is_drop(action) for action in _split(reader.tokens[reader.at :]))
+
+
+def _is_drop(action: Action) -> bool:
+    words = [token for token in action if not token.is_("column")]
+    column_drop = len(words) > 2 and words[0].is_("alter") and words[2].is_("drop")
+    return column_drop or action[0].is_("drop")
+
+
 def _split(tokens: Iterable[SqlToken]) -> Iterator[Action]:
     """Yields the tokens of each action."""
     depth, action = 0, Action()
