@@ -50,6 +50,12 @@ def test_pages_without_a_session_lead_to_the_sign_in(api: Api) -> None:
         assert (answer.status_code, answer.headers["location"]) in ((303, "/ui/sign-in"), (303, "/ui/imports")), path
 
 
+def test_a_script_without_a_session_opens_the_sign_in(api: Api) -> None:
+    """A redirect would put the sign-in in the place of the list, which it does not have."""
+    answer = PageClient(api, None).get("/imports", **{"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["hx-redirect"]) == (204, "/ui/sign-in")
+
+
 def test_a_session_of_clerk_is_accepted(api: Api) -> None:
     assert PageClient(api, None).get("/imports", Cookie=f"__session={a_session()}").status_code == 200
 

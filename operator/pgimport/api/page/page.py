@@ -48,8 +48,8 @@ async def _check_form(request: Request) -> None:
 
 def _add_error_pages(page: FastAPI) -> None:
     @page.exception_handler(SignInNeeded)
-    async def ask_for_credentials(_: Request, __: SignInNeeded) -> Response:
-        return build_sign_in_redirect()
+    async def ask_for_credentials(request: Request, _: SignInNeeded) -> Response:
+        return build_sign_in_redirect(request)
 
     @page.exception_handler(ApiError)
     async def show_error(_: Request, error: ApiError) -> Response:

@@ -98,9 +98,12 @@ PageAccess = Annotated[CallerAccess, Depends(_take_thread, scope="function")]
 Form = Annotated[dict[str, str], Depends(read_form)]
 
 
-def build_sign_in_redirect() -> Response:
-    """Answers a request without a session."""
-    return redirect(f"{PREFIX}/sign-in")
+def build_sign_in_redirect(request: Request) -> Response:
+    """Answers a request without a session. A script would follow a redirect and show the sign-in inside the page."""
+    path = f"{PREFIX}/sign-in"
+    if "hx-request" in request.headers:
+        return Response(status_code=204, headers={"HX-Redirect": path, "Cache-Control": "no-store"})
+    return redirect(path)
 
 
 def build_error_page(error: ApiError) -> Response:
