@@ -103,6 +103,50 @@ def test_an_open_page_shows_changes(page: Page, api: Api, job_id: str) -> None:
     page.get_by_text("77 %").wait_for()
 
 
+def test_changes_wait_until_nobody_uses_the_list(page: Page, api: Api, job_id: str) -> None:
+    page.goto("/ui/previews")
+    page.get_by_text("Actions of nightly").click()
+    with page.expect_event("console", lambda message: message.text == "changed"):
+        page.evaluate("new EventSource('/ui/changes').addEventListener('changed', () => console.log('changed'))")
+        api.set_status(PREVIEWS, "nightly", state="failed", conditions=[a_condition(reason="x", message="no space")])
+    assert page.get_by_text("no space").count() == 0
+    page.get_by_text("Actions of nightly").click()  # it keeps the focus
+    page.get_by_text("no space").wait_for()
+    api.set_status(PREVIEWS, "nightly", state="ready", dataAsOf=a_time(hours=7))
+
+
+def test_an_opened_attempt_stays_open(page: Page, api: Api) -> None:
+    running = start_import(api)
+    attempts = [{"number": number, "pod": "p", "podUID": f"{number}", "lastStderr": "why"} for number in (1, 2)]
+    api.set_status(IMPORTS, running.partition(".")[2], state="running", attemptHistory=attempts)
+    page.goto(f"/ui/imports/{running}")
+    page.get_by_text("Attempt 1").click()
+    progress = {"phase": "indexes", "percent": 78}
+    api.set_status(IMPORTS, running.partition(".")[2], state="running", attemptHistory=attempts, progress=progress)
+    page.get_by_text("78 %").wait_for()
+    assert page.get_by_text("why").first.is_hidden()
+    assert page.get_by_text("why").last.is_visible()
+
+
+def test_an_open_page_connects_again_after_a_refusal(page: Page) -> None:
+    page.clock.install()
+    page.route("**/ui/changes?*", lambda route: route.fulfill(status=503))
+    with page.expect_response("**/ui/changes?*"):
+        page.goto("/ui/imports")
+    page.unroute("**/ui/changes?*")
+    with page.expect_response("**/ui/changes?*") as answer:
+        page.clock.run_for(20_000)
+    assert answer.value.status == 200
+
+
+def test_an_open_page_leads_to_the_sign_in_when_its_session_ends(context: BrowserContext, page: Page) -> None:
+    page.goto("/ui/imports")
+    context.clear_cookies()
+    page.evaluate("htmx.trigger(document.body, 'changed')")
+    page.get_by_label("API key").wait_for()
+    assert page.url.endswith("/ui/sign-in")
+
+
 def test_an_import_is_started_and_cancelled(page: Page) -> None:
     page.goto("/ui/imports/new")
     page.get_by_label("Source").fill("ftp://x")

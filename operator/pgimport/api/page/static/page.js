@@ -1,16 +1,64 @@
 // Shows changes at once, and uploads files. Without this script the page works by reloading it.
 "use strict";
 
+const RETRY_MILLISECONDS = 10000;
 const changes = document.body.dataset.changes;
-if (changes) {
-  const stream = new EventSource(changes);
-  stream.addEventListener("changed", () => {
-    // A form that somebody fills in, or an open list of actions, stays as it is.
-    const live = document.getElementById("live");
-    const busy = live.contains(document.activeElement) && document.activeElement.matches("input, select, summary");
-    if (!document.hidden && !busy && !live.querySelector("table details[open]")) {
-      htmx.trigger(document.body, "changed");
+if (changes) showChanges(changes);
+
+function showChanges(url) {
+  let stream = null;
+  let stale = false;
+
+  function refresh() {
+    if (!stale || document.hidden || isBusy()) return;
+    stale = false;
+    htmx.trigger(document.body, "changed");
+  }
+
+  function notice() {
+    stale = true;
+    refresh();
+  }
+
+  // A browser opens few connections to a server, so a hidden page keeps none. Each stream first sends what it missed.
+  function connect() {
+    if (document.hidden) {
+      stream?.close();
+      stream = null;
     }
+    if (document.hidden || stream) return;
+    const opened = new EventSource(url);
+    stream = opened;
+    opened.addEventListener("changed", notice);
+    opened.addEventListener("error", () => {
+      if (opened.readyState !== EventSource.CLOSED || stream !== opened) return; // else the browser connects again
+      stream = null;
+      notice();
+      setTimeout(connect, RETRY_MILLISECONDS);
+    });
+  }
+
+  document.addEventListener("visibilitychange", connect);
+  document.addEventListener("focusout", () => setTimeout(refresh));
+  document.addEventListener("toggle", refresh, true);
+  keepOpen();
+  connect();
+}
+
+// A form that somebody fills in, or an open list of actions, stays as it is.
+function isBusy() {
+  const live = document.getElementById("live");
+  const focused = document.activeElement;
+  return (live.contains(focused) && focused.matches("input, select")) || live.querySelector("table details[open]");
+}
+
+function keepOpen() {
+  let open = [];
+  document.body.addEventListener("htmx:beforeSwap", () => {
+    open = [...document.querySelectorAll("#live details[id][open]")].map((details) => details.id);
+  });
+  document.body.addEventListener("htmx:afterSwap", () => {
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   });
 }
 
@@ -42,6 +90,7 @@ if (upload) {
 
 async function begin(project) {
   const answer = await fetch("/ui/imports/new/upload", { method: "POST", body: new URLSearchParams({ project }) });
+  if (answer.redirected) throw new Error("the session has ended; sign in again");
   if (!answer.ok) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     throw new Error(page.querySelector("[role=alert]")?.textContent ?? "status " + answer.status);
