@@ -325,3 +325,17 @@ def test_a_reset_after_a_change_of_the_primary_makes_a_copy() -> None:
 def test_a_primary_names_exactly_one_database(primary: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="exactly one of urlSecretRef and previewDatabase"):
         a_project_spec(primary=primary)
+
+
+def test_two_previews_that_copy_each_other_say_so_and_settle() -> None:
+    own = a_preview().meta.name
+    spec_of_other = a_preview_spec(mode="clone", **{"from": {"previewDatabase": own, "disconnect": True}})
+    status, other, messages = NEW, NEW, []
+    for _ in range(4):
+        source = PreviewObject(meta=a_meta("nightly", "nightly-uid"), spec=spec_of_other, status=other)
+        status = decide(DISCONNECTING, status, source=source).status
+        messages.append(status.conditions[0].message)
+        this = PreviewObject(meta=a_meta(own, "own-uid"), spec=DISCONNECTING, status=status)
+        other = decide(spec_of_other, other, source=this, meta={"name": "nightly", "uid": "nightly-uid"}).status
+    assert messages[-1] == messages[-2]
+    assert "nightly, which itself waits for this preview. Delete one" in messages[-1]

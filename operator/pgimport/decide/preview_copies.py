@@ -104,7 +104,10 @@ def _find_obstacle(observed: ObservedPreview, source: CopySource, now: datetime)
         state = "deleting" if preview.meta.deleting else describe_state(preview.status)
         if preview.golden and preview.status.state in (None, PreviewState.PENDING) and not preview.meta.deleting:
             state = f"pending and has no data yet{state.removeprefix('pending')}"
-        return in_progress(reason, f"The preview waits for PreviewDatabase {name}, which is {state}.")
+        relation = f"is {state}"
+        if f"PreviewDatabase {observed.object.meta.name}," in state:  # else each message would contain the other
+            relation = "itself waits for this preview. Delete one of them"
+        return in_progress(reason, f"The preview waits for PreviewDatabase {name}, which {relation}.")
     if preview.spec.reset_due(preview.status.reset_at, now):
         reason = Reason.NO_DATA if preview.golden else Reason.SOURCE_PREVIEW_NOT_READY
         message = f"The preview waits for PreviewDatabase {name}, which is about to be reset."
