@@ -22,7 +22,9 @@ from tests.support.client_programs import current_clients
 from tests.support.https import body, run_https_server
 from tests.support.postgres import ADMIN, PostgresServer
 
+from pgimport.cli.arguments import RUN_EPILOG
 from pgimport.model.owner_comment import ImportedContent, ShadowRecord, format_owner_comment
+from pgimport.model.reasons import MEANINGS
 
 
 def _assert_clean(command_line: CommandLine, target: PostgresServer) -> None:
@@ -387,6 +389,16 @@ def test_help_has_examples_and_exit_codes(command_line: CommandLine) -> None:
     assert result.code == 0
     for text in ("PGIMPORT_SOURCE_URL", "examples:", "--recreate", "exit codes"):
         assert text in result.out
+
+
+def test_help_names_the_exit_codes_of_all_reasons() -> None:
+    codes: dict[str, list[int]] = {}
+    for meaning in MEANINGS.values():
+        if meaning.exit_code is not None:
+            codes.setdefault(meaning.classification, []).append(meaning.exit_code)
+    assert len(codes) == 3
+    for numbers in codes.values():
+        assert f"  {min(numbers)} to {max(numbers)}  " in RUN_EPILOG
 
 
 @pytest.mark.parametrize("jobs", ["0", "33", "many"])

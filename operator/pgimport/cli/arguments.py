@@ -47,9 +47,9 @@ The command finds pg_dump and pg_restore in /usr/lib/postgresql/<major>/bin, or 
 
 exit codes:
   0         the target has the import
-  64 to 85  the import will fail in the same way again
-  10 to 13  try again
-  40 to 42  the import needs more memory, scratch space or disk; the hint says which
+  64 to 86  the import will fail in the same way again
+  10 to 16  try again
+  40 to 44  the import needs more memory, scratch space or disk; the hint says which
   130, 143  interrupted
   1         another failure
   2         wrong usage"""
