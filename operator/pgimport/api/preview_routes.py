@@ -107,7 +107,7 @@ def delete_preview(preview_id: PreviewID, access: Access, context: CurrentContex
     status_code=202,
     operation_id="resetPreview",
     responses=ERROR_RESPONSES,
-    summary="Replace a preview database by an empty one.",
+    summary="Replace a preview database by an empty one, or by a new copy of its source.",
 )
 def reset_preview(preview_id: PreviewID, access: Access, context: CurrentContext) -> PreviewAnswer:
     return _patch_preview(preview_id, {"spec": {"resetAt": format_time(context.now())}}, access, context)

@@ -160,6 +160,23 @@ def test_copies_and_retries_keep_the_limits_of_the_project(api: Api, page: PageC
         assert [answer.status_code for answer in statuses] == [429, 303]
 
 
+def test_the_button_says_what_a_reset_does(api: Api, page: PageClient) -> None:
+    for name, fields in (("gold", {"golden": "on"}), ("copied", COPY_OF_GOLD)):
+        page.post("/previews", project="shop", name=name, **fields)
+        api.set_status(PREVIEWS, name, state="ready")
+    text = page.get("/previews").text
+    button = '/ui/previews/shop.{}/reset"><button class="danger">Reset: drop its data{}</button>'
+    assert button.format("gold", "") in text
+    assert button.format("copied", ", and copy again") in text
+
+
+def test_the_report_is_named_where_the_page_shows_only_a_part(api: Api, page: PageClient) -> None:
+    job_id = start_import(api)
+    skipped = [{"object": "table a", "reason": "refused"}]
+    api.set_status(IMPORTS, job_id.partition(".")[2], state="completed", skipped=2, skippedObjects=skipped)
+    assert f"/v1/jobs/{job_id}/report" in page.get(f"/imports/{job_id}").text
+
+
 def test_ended_imports_are_plotted(api: Api, page: PageClient) -> None:
     for seconds in (30, 90):
         name = start_import(api, "mall").partition(".")[2]

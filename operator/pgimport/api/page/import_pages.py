@@ -110,7 +110,9 @@ def retry_import(job_id: str, request: Request, access: PageAccess, context: Cur
     project, import_object = access.find_import(job_id)
     access.find_project_to_change(project.meta.name)
     if not build_import_view(project, import_object).can_retry:
-        raise ApiError(409, "only a failed or cancelled import can be retried, and an uploaded file is imported once")
+        if import_object.spec is not None and import_object.spec.source.upload_key is not None:
+            raise ApiError(409, "an uploaded file is imported once; upload it again")
+        raise ApiError(409, "only a failed or cancelled import can be started again")
     namer = ObjectNamer(
         project=project.meta.name, namespace=namespace_of(project), random_bytes=secrets.token_bytes(16)
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pgimport.api.page.import_views import find_condition
 from pgimport.api.preview_models import find_expiry
+from pgimport.model.preview_spec import PreviewMode
 from pgimport.model.resources import PreviewObject, ProjectObject, ScheduleObject
 from pgimport.model.status import PreviewState
 
@@ -19,6 +20,7 @@ class PreviewRow:
     state: str
     golden: bool
     copied_from: str
+    is_copy: bool  # of a golden preview, or of the primary database
     age_seconds: float | None  # of its data; None: no live source was imported
     data_as_of: datetime | None
     expires_at: datetime | None
@@ -40,6 +42,7 @@ def build_preview_row(project: ProjectObject, preview: PreviewObject, now: datet
         state=state.value,
         golden=preview.golden,
         copied_from=spec.copy_from.preview_database if spec and spec.copy_from else "",
+        is_copy=spec is not None and spec.mode is PreviewMode.CLONE,
         age_seconds=(now - status.data_as_of).total_seconds() if status.data_as_of else None,
         data_as_of=status.data_as_of,
         expires_at=find_expiry(preview, spec) if spec else None,
