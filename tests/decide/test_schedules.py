@@ -501,7 +501,7 @@ TEMPORARY = a_preview(status=a_ready_status(expires_at=FIRST - HOUR))
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        pytest.param(None, "It will wait, because PreviewDatabase pr-42 does not exist.", id="no such preview"),
+        pytest.param(None, "because PreviewDatabase pr-42 does not exist. Create it.", id="no such preview"),
         pytest.param(
             TEMPORARY,
             "It will wait, because PreviewDatabase pr-42 expires at 2026-01-02T01:00:00.000Z. Import into a golden",

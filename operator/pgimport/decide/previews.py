@@ -100,7 +100,7 @@ def _wait_for_project(observed: ObservedPreview, spec: PreviewSpec) -> Condition
         message = f"The preview waits for Project {spec.project}, which does not exist."
         return in_progress(Reason.PROJECT_NOT_FOUND, message)
     if observed.project.meta.deleting and FINALIZER_PREVIEW not in observed.object.meta.finalizers:
-        message = f"The preview waits for Project {spec.project}, which is being deleted. It gets no database."
+        message = f"The preview waits for Project {spec.project}, which is being deleted. Delete the preview."
         return in_progress(Reason.PROJECT_NOT_READY, message)
     if not observed.project.status.ready:
         message = (

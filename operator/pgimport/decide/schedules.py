@@ -223,7 +223,7 @@ def _find_missing_target(observed: ObservedSchedule, spec: ScheduleSpec) -> str 
 def _describe_target(observed: ObservedSchedule, spec: ScheduleSpec, run: _Run) -> str:
     """Warns of a target into which the next import cannot import. The import itself says so only when it is due."""
     if (name := _find_missing_target(observed, spec)) is not None:
-        return f" It will wait, because PreviewDatabase {name} does not exist."
+        return f" It will wait, because PreviewDatabase {name} does not exist. Create it."
     preview = observed.target
     expires_at = preview.status.expires_at if preview is not None and not preview.golden else None
     if preview is None or spec.import_template.dry_run or expires_at is None or expires_at > run.next_due:

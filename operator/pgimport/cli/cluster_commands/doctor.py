@@ -84,7 +84,7 @@ def _check_objects(context: CommandContext) -> list[Row]:
         try:
             rows += check_objects(context.kubectl.list(resource), noun, context.now())
         except NotAllowed as error:
-            rows.append((Sign.FAIL, noun, f"you may not list them: {error}"))
+            rows.append((Sign.FAIL, noun, f"you may not list them: {error}. Ask your admin for Kubernetes' role view."))
     return rows
 
 

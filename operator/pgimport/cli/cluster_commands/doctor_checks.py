@@ -67,7 +67,7 @@ def check_rights(rules: Sequence[Json], namespace: str, *, complete: bool) -> li
         (
             Sign.WARN,
             "rights",
-            f"in namespace {namespace}, you may not {', '.join(what)}. Needed for: {purpose}.{unsure}",
+            f"in namespace {namespace}, you may not {', '.join(what)}. Ask your admin, to use: {purpose}.{unsure}",
         )
         for purpose, what in lacking.items()
     ]
