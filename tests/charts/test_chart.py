@@ -338,6 +338,14 @@ def test_a_gateway_leads_to_the_api(render: Render) -> None:
     assert spec["rules"] == [{"backendRefs": [{"name": "pgimport-api", "port": 80}]}]
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_notes_lead_to_the_web_page(helm: Helm, enabled: bool) -> None:
+    values = {"api": {"enabled": True, "page": {"enabled": enabled}}}
+    notes = helm("install", "x", str(CHART), "--dry-run=client", values=values)
+    assert notes.returncode == 0, notes.stderr
+    assert ("http://localhost:8090/ui/" in notes.stdout) is enabled
+
+
 def test_routes_are_created_only_if_they_are_asked_for(helm: Helm, render: Render) -> None:
     kinds = {document["kind"] for document in render({"api": {"enabled": True}})}
     assert not kinds & {"Ingress", "HTTPRoute"}
