@@ -253,6 +253,13 @@ def test_imports_that_have_ended_are_not_cancelled(kubectl: FakeKubectl) -> None
     assert ended.err == "pgimport: import one has already ended: completed\n"
 
 
+def test_a_report_is_not_written_while_the_first_attempt_runs(kubectl: FakeKubectl) -> None:
+    kubectl.answer(f"get {IMPORT_KIND}", a_running_import())
+    ended = kubectl.run("import", "report", "debian")
+    assert ended.code == 1
+    assert "it is written when an attempt has ended, and the import is running" in ended.err
+
+
 def test_logs_print_the_last_words_of_a_pod_that_is_gone(kubectl: FakeKubectl) -> None:
     kubectl.answer(f"get {IMPORT_KIND}", a_failed_import("DumpFailed", "error"))
     kubectl.answer("get pods", {"items": []})

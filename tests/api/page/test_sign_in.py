@@ -101,4 +101,4 @@ def test_nothing_of_another_origin_may_be_loaded(api: Api) -> None:
 
 def test_a_page_over_plain_http_says_that_the_session_needs_https(api: Api) -> None:
     assert "only over HTTPS" not in PageClient(api, None).get("/sign-in").text
-    assert "only over HTTPS" in PageClient(api, None).get("/sign-in", Host="pgimport.example.com").text
+    assert "Open it with https://" in PageClient(api, None).get("/sign-in", Host="pgimport.example.com").text

@@ -13,7 +13,10 @@ from pgimport.api.page.session_cookie import COOKIE, LIFETIME, seal
 
 router = APIRouter()
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_HTTPS_NEEDED = "This page was opened over HTTP, and a browser keeps the session only over HTTPS or for localhost."
+_HTTPS_NEEDED = (
+    "This page was opened over HTTP, and a browser keeps the session only over HTTPS or for localhost. Open it with"
+    " https:// to sign in."
+)
 
 
 @router.get("/sign-in")

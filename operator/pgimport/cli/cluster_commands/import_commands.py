@@ -140,8 +140,8 @@ def print_report(context: CommandContext, arguments: argparse.Namespace) -> int:
     reference = read(body, "status", "reportRef") or {}
     names = reference.get("configMaps") or []
     if not names:
-        why = reference.get("message") or f"it is {state_of(body)} ({reason_of(body) or 'not seen yet'})"
-        raise CommandFailed(f"import {arguments.name} has no report: {why}")
+        now = f"it is written when an attempt has ended, and the import is {state_of(body)}"
+        raise CommandFailed(f"import {arguments.name} has no report: {reference.get('message') or now}")
     parts = [context.kubectl.get("configmap", name) for name in names]
     texts = [str(read(part, "data", REPORT_KEY) or "") for part in parts]
     if arguments.output == "json":
