@@ -1,5 +1,7 @@
 """Options and fixtures that the tests of several packages share."""
 
+import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +15,12 @@ pytest_plugins = ("tests.e2e.fixtures",)
 # Tests run beside builds that keep every core busy, so the time of one example says nothing.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+
+def pytest_configure() -> None:
+    """Lets Ctrl-C reach the programs that tests start: a shell starts background jobs with SIGINT ignored."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
