@@ -22,7 +22,7 @@ from pgimport.worker.archive.restore_plan import SkippedEntry
 from pgimport.worker.archive.selection import Exclusions, plan_restore
 from pgimport.worker.archive.sql_tokens import parse_tokens, scan_tokens
 from pgimport.worker.archive.toc import TocEntry, parse_table_of_contents
-from pgimport.worker.archive.trim import find_mentions
+from pgimport.worker.archive.trim import find_mentions, trim_table
 from pgimport.worker.engines.file.plain_sql_lexer import PlainSqlLexer, SqlStatement
 from pgimport.worker.postgres.errors import ImportStopped
 
@@ -118,6 +118,19 @@ def test_all_texts_and_dependencies_together_have_limits(monkeypatch: pytest.Mon
 def test_a_definition_is_scanned_in_linear_time(definition: str) -> None:
     with limited(5):
         find_mentions(scan_tokens(definition))
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        pytest.param("a int" + ", CHECK (a > 0)" * 20_000, id="CHECKs without names"),
+        pytest.param(", ".join(f"c{n} int CHECK (c{n} > 0)" for n in range(20_000)), id="columns with CHECKs"),
+    ],
+)
+def test_a_table_is_trimmed_in_linear_time(items: str) -> None:
+    with limited(20):
+        _, parts = trim_table(f"CREATE TABLE t ({items});", lambda _: True)
+    assert len({part.name for part in parts}) == 20_000
 
 
 def test_quotes_within_quotes_are_searched_to_a_depth() -> None:

@@ -3,6 +3,7 @@
 The source of the rules is `ChooseConstraintName` and `makeObjectName` in PostgreSQL.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -17,8 +18,9 @@ class ConstraintNames:
 
     def __init__(self, owner: str, columns: Sequence[str]) -> None:
         self._owner = owner
-        self._columns = columns
+        self._positions = {column: number for number, column in enumerate(columns)}
         self._used: set[str] = set()
+        self._numbers: Counter[tuple[str, str]] = Counter()  # columns and label → number of the next name
 
     def choose(self, tokens: Sequence[SqlToken]) -> str:
         """Returns the name of the constraint of a table that begins with CHECK, FOREIGN KEY or EXCLUDE."""
@@ -26,9 +28,9 @@ class ConstraintNames:
         columns = self._find_columns(tokens)
         if label == "check" and len(columns) != 1:
             columns = []
-        number = 0
-        while (name := build_name(self._owner, "_".join(columns), f"{label}{number or ''}")) in self._used:
-            number += 1
+        key = ("_".join(columns), label)
+        while (name := build_name(self._owner, key[0], f"{label}{self._numbers[key] or ''}")) in self._used:
+            self._numbers[key] += 1
         self._used.add(name)
         return name
 
@@ -37,7 +39,7 @@ class ConstraintNames:
         if not tokens[0].is_("check"):
             return [item[0].text for item in split_items(tokens) if item]
         named = {token.text for token, following in pairwise(tokens) if not (token.content or following.is_("("))}
-        return [column for column in self._columns if column in named]
+        return sorted(named & self._positions.keys(), key=self._positions.__getitem__)
 
 
 def build_name(owner: str, columns: str, label: str) -> str:

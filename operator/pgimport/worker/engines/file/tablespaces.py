@@ -21,9 +21,11 @@ def remove_tablespaces(definition: str) -> str:
     """Returns a statement that creates a table, index, materialised view or key without its TABLESPACE clauses."""
     if _WORD not in definition.lower():
         return definition
-    for begin, end in reversed(list(_find_clauses(list(scan_tokens(definition))))):
-        definition = definition[:begin].rstrip() + definition[end:]
-    return definition
+    kept, at = list[str](), 0
+    for begin, end in _find_clauses(list(scan_tokens(definition))):
+        kept.append(definition[at:begin].rstrip())
+        at = end
+    return "".join([*kept, definition[at:]])
 
 
 def _find_clauses(tokens: Sequence[SqlToken]) -> Iterator[tuple[int, int]]:
