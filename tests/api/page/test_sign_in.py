@@ -100,5 +100,10 @@ def test_nothing_of_another_origin_may_be_loaded(api: Api) -> None:
 
 
 def test_a_page_over_plain_http_says_that_the_session_needs_https(api: Api) -> None:
-    assert "only over HTTPS" not in PageClient(api, None).get("/sign-in").text
+    assert "Open it with https://" not in PageClient(api, None).get("/sign-in").text
     assert "Open it with https://" in PageClient(api, None).get("/sign-in", Host="pgimport.example.com").text
+
+
+def test_a_proxy_that_is_not_trusted_does_not_make_https_look_like_http(api: Api) -> None:
+    sent = {"Host": "pgimport.example.com", "Sec-Fetch-Site": "none"}
+    assert "Open it with https://" not in PageClient(api, None).get("/sign-in", **sent).text

@@ -49,6 +49,8 @@ def sign_out() -> Response:
 
 
 def _render_sign_in(request: Request, error: str, status: int = 200) -> Response:
-    plain = request.url.scheme == "http" and request.url.hostname not in _LOOPBACK
+    # A browser sends Sec-Fetch-Site only over HTTPS or to localhost. A proxy that is not trusted hides the HTTPS.
+    secure = request.url.scheme == "https" or "sec-fetch-site" in request.headers
+    plain = not secure and request.url.hostname not in _LOOPBACK
     values = {"title": "Sign in", "error": error, "warning": _HTTPS_NEEDED if plain else ""}
     return render("sign_in.html", values, status)
