@@ -17,7 +17,7 @@ from pgimport.api.openapi_parameters import ERROR_RESPONSES, JobID, ProjectID
 from pgimport.api.report_models import ReportAnswer, build_report
 from pgimport.api.resource_writer import patch_object
 from pgimport.kubernetes_client.custom_resources import parse_import
-from pgimport.kubernetes_client.json_cache import sort_key
+from pgimport.kubernetes_client.json_cache import CachedJson, sort_key
 from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map_entry
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.import_report import parse_report
@@ -64,9 +64,9 @@ def list_jobs(
     return JobsAnswer(jobs=[build_job(project, parse_import(body)) for body in bodies])
 
 
-def _is_job(labels: dict[str, str]) -> bool:
+def _is_job(content: CachedJson) -> bool:
     """Returns False for the imports that run on behalf of the preflight route."""
-    return LABEL_EPHEMERAL not in labels
+    return LABEL_EPHEMERAL not in content.labels
 
 
 def _format_cursor(position: str) -> str:

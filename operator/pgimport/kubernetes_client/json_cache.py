@@ -21,6 +21,7 @@ class CachedJson:
 
     created: str
     project: str  # spec.project; empty for a Project
+    state: str  # status.state; empty before the operator has seen the object
     counts: bool  # towards a limit of its Project: a dry run that has not ended, a preview that has not expired
     labels: dict[str, str]
     body: bytes
@@ -47,7 +48,9 @@ class JsonCache(WatchCache[CachedJson]):
         meta = {name: value for name, value in body["metadata"].items() if name not in _UNREAD_METADATA}
         packed = json.dumps({**body, "metadata": meta}, separators=(",", ":")).encode()
         project = (body.get("spec") or {}).get("project", "")
-        return CachedJson(meta["creationTimestamp"], project, _counts(kind, body), meta.get("labels", {}), packed)
+        state = (body.get("status") or {}).get("state") or ""
+        labels = meta.get("labels", {})
+        return CachedJson(meta["creationTimestamp"], project, state, _counts(kind, body), labels, packed)
 
     def find(self, kind: str, namespace: str, name: str) -> Json | None:
         content = self.find_content(kind, namespace, name)
@@ -60,30 +63,20 @@ class JsonCache(WatchCache[CachedJson]):
         project: str,
         limit: int | None = None,
         before: str = "",
-        matches: Callable[[dict[str, str]], bool] = lambda _: True,
+        matches: Callable[[CachedJson], bool] = lambda _: True,
     ) -> list[Json]:
-        """Lists the objects of a Project in its namespace, newest first, whose labels satisfy `matches`.
+        """Lists the objects of a Project in its namespace, newest first, that satisfy `matches`.
 
         Two Projects may have one namespace by mistake, and must not see each other's objects.
 
         `before`: list only objects older than the one with this sort key, for the next page (see `sort_key`).
         """
-        return list(islice(self.iterate_newest(kind, namespace, project, before, matches), limit))
-
-    def iterate_newest(
-        self,
-        kind: str,
-        namespace: str,
-        project: str,
-        before: str = "",
-        matches: Callable[[dict[str, str]], bool] = lambda _: True,
-    ) -> Iterator[Json]:
-        """Yields what `list_newest` lists, and parses each object only when it is asked for."""
         positions = self._sort(kind, namespace)
         end = bisect_left(positions, before, key=itemgetter(0)) if before else len(positions)
-        for _, content in reversed(positions[:end]):
-            if content.project == project and matches(content.labels):
-                yield json.loads(content.body)
+        bodies = (
+            content.body for _, content in reversed(positions[:end]) if content.project == project and matches(content)
+        )
+        return [json.loads(body) for body in islice(bodies, limit)]
 
     def _sort(self, kind: str, namespace: str) -> list[tuple[str, CachedJson]]:
         """Returns the objects with their sort keys, oldest first. Sorts only after a change: clients poll lists."""

@@ -1,7 +1,9 @@
 """Every view and action of the page, without a browser."""
 
 import asyncio
+import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ from tests.api.test_object_limits import changed_project
 
 from pgimport.api.app import build_app
 from pgimport.api.request_limits import RequestLimit
+from pgimport.kubernetes_client import json_cache
 from pgimport.model.names import IMPORTS, PREVIEWS
 
 MARKUP = "<img src=x onerror=alert(1)>\x1b[31m"
@@ -64,6 +67,23 @@ def test_imports_can_be_filtered(api: Api, page: PageClient) -> None:
     text = page.get("/imports?project=mall&state=failed").text
     assert mall in text
     assert shop not in text
+
+
+def test_a_list_parses_only_the_imports_that_have_the_state(
+    api: Api, page: PageClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_import(api)
+    api.set_status(IMPORTS, start_import(api).partition(".")[2], state="suspended")
+    parsed: list[str] = []
+
+    def parse(text: bytes) -> Any:
+        body = json.loads(text)
+        parsed.append(body["kind"])
+        return body
+
+    monkeypatch.setattr(json_cache, "json", SimpleNamespace(loads=parse, dumps=json.dumps))
+    assert page.get("/imports?project=shop&state=suspended").status_code == 200
+    assert parsed.count("PostgresImport") == 1
 
 
 @pytest.mark.parametrize("key", ["foreign", "of-other-project"])

@@ -1,13 +1,14 @@
 """Finds the objects of all Projects that a user may access, newest first."""
 
 from collections.abc import Callable
-from itertools import islice
 
 from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.kubernetes_client.api_client import Json
 from pgimport.kubernetes_client.custom_resources import parse_import, parse_preview, parse_project, parse_schedule
+from pgimport.kubernetes_client.json_cache import CachedJson
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ScheduleObject
+from pgimport.model.status import ImportState
 
 MAX_ROWS = 1000
 
@@ -41,10 +42,10 @@ def list_imports(
     An empty `project` or `state` chooses all.
     """
 
-    def matches(body: Json) -> bool:
-        return state in ("", (body.get("status") or {}).get("state") or "pending")
+    def matches(content: CachedJson) -> bool:
+        return LABEL_EPHEMERAL not in content.labels and state in ("", content.state or ImportState.PENDING)
 
-    pairs = _list(access, project, IMPORTS, limit + 1, lambda labels: LABEL_EPHEMERAL not in labels, matches)
+    pairs = _list(access, project, IMPORTS, limit + 1, matches)
     return [(owner, parse_import(body)) for owner, body in pairs[:limit]], len(pairs) > limit
 
 
@@ -65,21 +66,14 @@ def _list(
     project: str,
     kind: str,
     limit: int | None,
-    has_labels: Callable[[dict[str, str]], bool] = lambda _: True,
-    matches: Callable[[Json], bool] = lambda _: True,
+    matches: Callable[[CachedJson], bool] = lambda _: True,
 ) -> list[tuple[ProjectObject, Json]]:
-    """Lists objects of one kind, newest first, and at most `limit` of them. Parses few others."""
+    """Lists objects of one kind, newest first, and at most `limit` of them. Parses no others of a Project."""
     pairs = [
         (owner, body)
         for owner in list_projects(access)
         if project in ("", owner.meta.name)
-        for body in islice(
-            filter(
-                matches,
-                access.cache.iterate_newest(kind, namespace_of(owner), owner.meta.name, matches=has_labels),
-            ),
-            limit,
-        )
+        for body in access.cache.list_newest(kind, namespace_of(owner), owner.meta.name, limit, matches=matches)
     ]
     return sorted(pairs, key=lambda pair: _position(pair[1]), reverse=True)[:limit]
 
