@@ -13,8 +13,10 @@ from tests.api.page.page_client import SAME_ORIGIN, PageClient, a_condition, a_t
 from tests.api.test_object_limits import changed_project
 
 from pgimport.api.app import build_app
+from pgimport.api.page import project_objects
 from pgimport.api.request_limits import RequestLimit
 from pgimport.kubernetes_client import json_cache
+from pgimport.kubernetes_client.custom_resources import parse_project
 from pgimport.model.names import IMPORTS, PREVIEWS
 
 MARKUP = "<img src=x onerror=alert(1)>\x1b[31m"
@@ -67,6 +69,19 @@ def test_imports_can_be_filtered(api: Api, page: PageClient) -> None:
     text = page.get("/imports?project=mall&state=failed").text
     assert mall in text
     assert shop not in text
+
+
+def test_projects_of_others_are_not_parsed(api: Api, page: PageClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream of changes reads the Projects in the event loop, where others wait."""
+    parsed: list[str] = []
+
+    def parse(body: Any) -> Any:
+        parsed.append(body["metadata"]["name"])
+        return parse_project(body)
+
+    monkeypatch.setattr(project_objects, "parse_project", parse)
+    assert page.get("/imports").status_code == 200
+    assert set(parsed) == {"shop", "mall"}
 
 
 def test_a_list_parses_only_the_imports_that_have_the_state(

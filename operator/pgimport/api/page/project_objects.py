@@ -15,13 +15,14 @@ MAX_ROWS = 1000
 
 def list_projects(access: CallerAccess) -> list[ProjectObject]:
     """Lists the Projects that the caller may access, by name."""
-    projects = map(parse_project, access.cache.list_all(PROJECTS))
-    mine = (
-        project
-        for project in projects
-        if project.spec is not None and access.caller.may_access(project.spec.organization_id, project.meta.name)
-    )
-    return sorted(mine, key=lambda project: project.meta.name)
+    bodies = (body for body in access.cache.list_all(PROJECTS) if _may_access(access, body))
+    projects = (parse_project(body) for body in bodies)  # parsed after the check, as most belong to others
+    return sorted((item for item in projects if item.spec is not None), key=lambda item: item.meta.name)
+
+
+def _may_access(access: CallerAccess, body: Json) -> bool:
+    organization = (body.get("spec") or {}).get("organizationID")
+    return isinstance(organization, str) and access.caller.may_access(organization, body["metadata"]["name"])
 
 
 def list_namespaces(access: CallerAccess) -> set[str]:
