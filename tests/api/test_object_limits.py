@@ -1,31 +1,19 @@
 """What a Project may have at the same time, and what it refuses while it is being deleted."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.api.changed_projects import changed_project
 from tests.api.conftest import SOURCE, Api, a_project
 
 from pgimport.api.error_responses import ApiError
 from pgimport.api.object_limits import ObjectLimits
 from pgimport.kubernetes_client.custom_resources import parse_project
-from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
+from pgimport.model.names import IMPORTS, PREVIEWS
 from pgimport.model.resources import ProjectObject
-
-PATH = "/apis/capydb.dev/v1alpha1/projects"
-
-
-@contextmanager
-def changed_project(api: Api, name: str, **changes: Any) -> Iterator[None]:
-    """Shows the API a Project with these metadata or limits, and restores it."""
-    stored = api.context.cluster.get(f"{PATH}/{name}")
-    changed = {**stored, "metadata": {**stored["metadata"], **changes.get("metadata", {})}}
-    changed["spec"] = {**stored["spec"], "limits": changes.get("limits", {})}
-    api.context.cache.remember(PROJECTS, changed)
-    yield
-    api.context.cache.remember(PROJECTS, stored)
 
 
 def some_project(**limits: int) -> ProjectObject:

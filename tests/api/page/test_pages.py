@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.api.changed_projects import changed_project
 from tests.api.conftest import SOURCE, Api, serve, start_import
 from tests.api.page.page_client import SAME_ORIGIN, PageClient, a_condition, a_time
-from tests.api.test_object_limits import changed_project
 
 from pgimport.api.app import build_app
 from pgimport.api.page import project_objects
