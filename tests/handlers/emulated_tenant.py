@@ -1,6 +1,7 @@
 """A Project on an emulated Kubernetes API and a real server, with the actions of users, the kubelet and the worker."""
 
 import base64
+import json
 import secrets
 import time
 from collections.abc import Callable
@@ -34,14 +35,16 @@ NAMESPACE, HOME = "shop", "pgimport-system"
 PATIENCE = 30.0
 
 
-def wait_for(name: str, read: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """Calls `read` until its result is true, and returns the result."""
+def wait_for(
+    name: str, read: Callable[[], Any], patience: float = PATIENCE, describe: Callable[[], object] = lambda: ""
+) -> Any:
+    """Calls `read` until its result is true, and returns the result. The error ends with what `describe` returns."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if result := read():
             return result
         time.sleep(0.05)
-    raise AssertionError(f"waited {patience:.0f} s in vain for {name}")
+    raise AssertionError(f"waited {patience:.0f} s in vain for {name} {describe()}".strip())
 
 
 def encoded(**entries: str) -> Json:
@@ -108,6 +111,12 @@ class Tenant:
     def status(self, name: str, kind: str = IMPORTS) -> Json:
         return dict(self.get(kind, name).get("status", {}))
 
+    def describe(self) -> str:
+        """Returns the status of each Project, preview and import, for the error of a test."""
+        paths = (api_paths.resource(PROJECTS), *(api_paths.resource(kind, NAMESPACE) for kind in (PREVIEWS, IMPORTS)))
+        items = [item for path in paths for item in self.cluster.get(path)["items"]]
+        return json.dumps([(item["kind"], item["metadata"]["name"], item.get("status")) for item in items])
+
     def wait_for_state(self, name: str, state: str) -> Json:
         wait_for(f"{name} to be {state}", lambda: self.status(name).get("state") == state)
         wait_for(f"{name} to be cleaned up", lambda: self.status(name).get("cleanedUp"))
@@ -116,7 +125,7 @@ class Tenant:
     def job(self, name: str) -> Json:
         """Waits for the import's Job and returns it."""
         uid = self.get(IMPORTS, name)["metadata"]["uid"]
-        return dict(wait_for(f"the Job of {name}", lambda: next(iter(self.jobs(uid)), None)))
+        return dict(wait_for(f"the Job of {name}", lambda: next(iter(self.jobs(uid)), None), describe=self.describe))
 
     def jobs(self, import_uid: str) -> list[Json]:
         selector = f"{LABEL_IMPORT_UID}={import_uid}"

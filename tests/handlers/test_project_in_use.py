@@ -64,7 +64,10 @@ def another_port(tenant: Tenant) -> Iterator[None]:
 
 
 def list_databases(tenant: Tenant) -> list[str]:
-    return [row[0] for row in tenant.server.query("SELECT datname FROM pg_database WHERE datname ~ '^shop_'")]
+    """Lists the databases of the Project; the server also has those of other tests."""
+    uid = tenant.cluster.get(PROJECT_PATH)["metadata"]["uid"]
+    rows = tenant.server.query("SELECT datname, shobj_description(datdba, 'pg_authid') FROM pg_database")
+    return [name for name, comment in rows if uid in (comment or "")]
 
 
 def test_the_project_is_in_use_before_its_first_database_exists(tenant: Tenant, operator: Operator, name: str) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import gzip
 import json
 import re
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -164,7 +165,8 @@ class Emulator(KubernetesEmulator, _Direct):
         number = next(self._versions)
         if "generateName" in meta:
             meta.setdefault("name", f"{meta['generateName']}{number}")
-        meta.setdefault("uid", f"{meta['name']}-{number}")
+        # Servers of several emulators may be one PostgreSQL, where names come from uids.
+        meta.setdefault("uid", f"{meta['name']}-{number}-{secrets.token_hex(3)}")
         meta.setdefault("creationTimestamp", datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"))
         meta |= {"resourceVersion": str(number), "generation": 1}
         if request.namespace is not None:
