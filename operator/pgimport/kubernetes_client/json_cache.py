@@ -20,7 +20,7 @@ class CachedJson:
     """One object, with what lists select and sort by."""
 
     created: str
-    project: str  # spec.project; empty for a Project
+    project: str  # to which the object belongs; empty for a Project
     state: str  # status.state; empty before the operator has seen the object
     counts: bool  # towards a limit of its Project: a dry run that has not ended, a preview that has not expired
     labels: dict[str, str]
@@ -47,7 +47,8 @@ class JsonCache(WatchCache[CachedJson]):
     def pack(self, kind: str, body: Json) -> CachedJson:
         meta = {name: value for name, value in body["metadata"].items() if name not in _UNREAD_METADATA}
         packed = json.dumps({**body, "metadata": meta}, separators=(",", ":")).encode()
-        project = (body.get("spec") or {}).get("project", "")
+        spec = body.get("spec") or {}
+        project = (spec.get("importTemplate") or spec).get("project", "")  # a schedule has that of its imports
         state = (body.get("status") or {}).get("state") or ""
         labels = meta.get("labels", {})
         return CachedJson(meta["creationTimestamp"], project, state, _counts(kind, body), labels, packed)

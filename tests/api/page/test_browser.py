@@ -74,7 +74,7 @@ def job_id(api: Api) -> str:
         PREVIEWS: {"kind": "PreviewDatabase", "spec": {"project": "shop", "golden": True}},
         SCHEDULES: {
             "kind": "PostgresImportSchedule",
-            "spec": {"project": "shop", "schedule": "0 3 * * *", "importTemplate": template},
+            "spec": {"schedule": "0 3 * * *", "importTemplate": template},
         },
     }
     for kind, body in objects.items():

@@ -17,7 +17,7 @@ from pgimport.api.page import project_objects
 from pgimport.api.request_limits import RequestLimit
 from pgimport.kubernetes_client import json_cache
 from pgimport.kubernetes_client.custom_resources import parse_project
-from pgimport.model.names import IMPORTS, PREVIEWS
+from pgimport.model.names import IMPORTS, PREVIEWS, SCHEDULES
 
 MARKUP = "<img src=x onerror=alert(1)>\x1b[31m"
 COPY_OF_GOLD: dict[str, Any] = {"from": "shop.gold"}
@@ -210,6 +210,17 @@ def test_the_report_is_named_where_the_page_shows_only_a_part(api: Api, page: Pa
     skipped = [{"object": "table a", "reason": "refused"}]
     api.set_status(IMPORTS, job_id.partition(".")[2], state="completed", skipped=2, skippedObjects=skipped)
     assert f"/v1/jobs/{job_id}/report" in page.get(f"/imports/{job_id}").text
+
+
+def test_a_schedule_belongs_to_the_project_of_its_imports(api: Api, page: PageClient) -> None:
+    template = {"project": "shop", "source": {"urlSecretRef": {"name": "s"}}, "target": {"previewDatabase": "gold"}}
+    meta = {"name": "nightly", "namespace": "shop"}
+    body = {"kind": "PostgresImportSchedule", "spec": {"schedule": "0 3 * * *", "importTemplate": template}}
+    path = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{SCHEDULES}"
+    api.context.cluster.create(path, {"apiVersion": "capydb.dev/v1alpha1", "metadata": meta, **body})
+    api.set_status(SCHEDULES, "nightly", updatedAt=a_time())
+    assert "nightly" in page.get("/schedules").text
+    assert "nightly" not in PageClient(api, "foreign").get("/schedules").text
 
 
 def test_ended_imports_are_plotted(api: Api, page: PageClient) -> None:
