@@ -69,7 +69,11 @@ def job_id(api: Api) -> str:
     )
     progress = {"phase": "data", "percent": 42, "bytesDone": 10, "bytesTotal": 30, "bytesPerSecond": 5}
     api.set_status(IMPORTS, running.partition(".")[2], state="running", progress=progress)
-    template = {"project": "shop", "source": {"urlSecretRef": {"name": "s"}}, "target": {"previewDatabase": "gold"}}
+    template = {
+        "project": "shop",
+        "source": {"urlSecretRef": {"name": "s", "key": "url"}},
+        "target": {"previewDatabase": "gold"},
+    }
     objects: dict[str, dict[str, object]] = {
         PREVIEWS: {"kind": "PreviewDatabase", "spec": {"project": "shop", "golden": True}},
         SCHEDULES: {

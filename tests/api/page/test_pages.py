@@ -213,14 +213,22 @@ def test_the_report_is_named_where_the_page_shows_only_a_part(api: Api, page: Pa
 
 
 def test_a_schedule_belongs_to_the_project_of_its_imports(api: Api, page: PageClient) -> None:
-    template = {"project": "shop", "source": {"urlSecretRef": {"name": "s"}}, "target": {"previewDatabase": "gold"}}
+    template = {
+        "project": "shop",
+        "source": {"urlSecretRef": {"name": "s", "key": "url"}},
+        "target": {"previewDatabase": "gold"},
+    }
     meta = {"name": "nightly", "namespace": "shop"}
     body = {"kind": "PostgresImportSchedule", "spec": {"schedule": "0 3 * * *", "importTemplate": template}}
     path = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{SCHEDULES}"
     api.context.cluster.create(path, {"apiVersion": "capydb.dev/v1alpha1", "metadata": meta, **body})
     api.set_status(SCHEDULES, "nightly", updatedAt=a_time())
-    assert "nightly" in page.get("/schedules").text
+    assert "0 3 * * *" in page.get("/schedules").text
     assert "nightly" not in PageClient(api, "foreign").get("/schedules").text
+    invalid = {"metadata": {**meta, "name": "broken"}, "spec": {"importTemplate": template}}
+    api.context.cluster.create(path, {**body, "apiVersion": "capydb.dev/v1alpha1", **invalid})
+    api.set_status(SCHEDULES, "broken", updatedAt=a_time())
+    assert "spec.schedule" in page.get("/schedules").text
 
 
 def test_ended_imports_are_plotted(api: Api, page: PageClient) -> None:

@@ -110,7 +110,7 @@ def show_schedules(access: PageAccess, context: CurrentContext) -> Response:
     access.require_scope(ApiScope.PROJECTS_READ)
     now, seen = context.now(), count_changes(access)
     previews = [build_preview_row(owner, item, now) for owner, item in list_previews(access, "") if item.golden]
-    rows = [row for owner, item in list_schedules(access) if (row := build_schedule_row(owner, item)) is not None]
+    rows = [build_schedule_row(owner, item) for owner, item in list_schedules(access)]
     values = {
         "title": "Golden previews and schedules",
         "tab": "schedules",

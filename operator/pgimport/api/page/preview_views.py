@@ -68,22 +68,20 @@ class ScheduleRow:
     message: str
 
 
-def build_schedule_row(project: ProjectObject, schedule: ScheduleObject) -> ScheduleRow | None:
-    """Builds the row of a schedule. Returns None if its spec is not valid."""
+def build_schedule_row(project: ProjectObject, schedule: ScheduleObject) -> ScheduleRow:
+    """Builds the row of a schedule. If its spec is not valid, the row says why."""
     spec, status = schedule.spec, schedule.status
-    if spec is None:
-        return None
     ready = find_condition(status.conditions, "Ready")
-    target = spec.import_template.target
+    target = spec.import_template.target if spec else None
     return ScheduleRow(
         name=schedule.meta.name,
         project=project.meta.name,
-        schedule=spec.schedule,
-        time_zone=spec.time_zone,
-        suspended=spec.suspend,
+        schedule=spec.schedule if spec else "",
+        time_zone=spec.time_zone if spec else "",
+        suspended=spec is not None and spec.suspend,
         target=target.preview_database if target else "",
         active=status.active,
         last_successful_time=status.last_successful_time,
         next_time=status.next_schedule_time,
-        message=ready.message if ready else "",
+        message=schedule.spec_error or (ready.message if ready else ""),
     )
