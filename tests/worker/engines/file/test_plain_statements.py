@@ -432,3 +432,13 @@ UPDATE t SET a = 2;"""
     notes = [note for note in result.verification.notes if "did not fire" in note]
     assert len(notes) == 1
     assert notes[0].startswith("UPDATE in line 13 of the dump did not fire triggers or rules such as TRIGGER public.t")
+
+
+def test_a_large_object_that_is_created_twice_costs_nothing(file_bench: Bench, serve_dump: ServeDump) -> None:
+    """So do files made of --section=pre-data and --data-only by pg_dump before 17."""
+    serve_dump(build_plain_dump("SELECT pg_catalog.lo_create('5001');\n" * 2))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert file_bench.target.query("SELECT oid FROM pg_largeobject_metadata", shadow) == [(5001,)]
+    assert result.ok, result.failure
+    assert result.skipped == []

@@ -205,7 +205,7 @@ class PlainExecutor:
             line = statement.line + (statement.text.count(b"\n") + error.row_line if error.row_line else 0)
             failure = translate_psql_error(error, line, statement.title)
             raise ImportStopped(name_detached_partition(failure, self.content.skipped))
-        if statement.tolerated or self._follows_skipped(statement):
+        if statement.tolerates(refusal.sqlstate) or self._follows_skipped(statement):
             return False
         if refusal.sqlstate == _EXISTS and self._inherits_check(statement.subject):
             self._note_success(statement)

@@ -16,11 +16,13 @@ from pgimport.worker.engines.file.search_path import SearchPath
 from pgimport.worker.engines.file.statement_rules import HEAD, TargetFacts, judge_statement
 from pgimport.worker.engines.file.statement_subject import Subject, parse_entry_comment, parse_subject
 from pgimport.worker.engines.file.tablespaces import remove_tablespaces
+from pgimport.worker.postgres.refusals import UNIQUE_VIOLATION
 from pgimport.worker.text import shorten_line
 
 _MAX_TITLE = 100  # characters
 _WITH_OIDS = re.compile(rb"\s+WITH\s+OIDS\s*;\Z", re.IGNORECASE)
 _OIDS_OPTION = re.compile(rb"\s+WITH\s*\(\s*OIDS\s*(?:=\s*(?:TRUE|ON|1|'true'))?\s*\)(?=\s*;\Z)", re.IGNORECASE)
+_LARGE_OBJECT = re.compile(r"\s*SELECT\s+(?:pg_catalog\.)?lo_create\('?[0-9]+'?\)\s*;?\s*", re.IGNORECASE)
 _PLACED_KINDS = frozenset({"CONSTRAINT", "INDEX", "MATERIALIZED VIEW", "TABLE"})
 ROUTINES = frozenset({"AGGREGATE", "FUNCTION", "PROCEDURE"})  # their names contain the types of arguments
 
@@ -37,6 +39,14 @@ class Statement:
     tolerated: bool = False  # an error is ignored
     changes: tuple[NameChange, ...] = ()  # objects that it drops, renames or moves
     settings: tuple[bytes, ...] = ()  # statements that must run before it, if it runs later than in the dump
+
+    def tolerates(self, sqlstate: str) -> bool:
+        """Returns whether nothing is lost if the target refuses the statement with this SQLSTATE.
+
+        pg_dump before 17 creates large objects in --section=pre-data and in --data-only, so a file made of both creates
+        each of them twice.
+        """
+        return self.tolerated or (sqlstate == UNIQUE_VIOLATION and _LARGE_OBJECT.fullmatch(self.definition) is not None)
 
     @property
     def verb(self) -> str:
