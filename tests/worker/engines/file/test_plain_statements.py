@@ -442,3 +442,18 @@ def test_a_large_object_that_is_created_twice_costs_nothing(file_bench: Bench, s
         assert file_bench.target.query("SELECT oid FROM pg_largeobject_metadata", shadow) == [(5001,)]
     assert result.ok, result.failure
     assert result.skipped == []
+
+
+def test_a_text_search_configuration_without_its_mappings_is_listed_and_dropped(
+    file_bench: Bench, serve_dump: ServeDump
+) -> None:
+    statements = """
+    CREATE TEXT SEARCH CONFIGURATION public.words (PARSER = pg_catalog."default");
+    ALTER TEXT SEARCH CONFIGURATION public.words ADD MAPPING FOR asciiword WITH public.absent;
+    """
+    serve_dump(build_plain_dump(statements))
+    with file_bench.shadow() as shadow:
+        result = file_bench.run()
+        assert file_bench.target.query("SELECT FROM pg_ts_config WHERE cfgname = 'words'", shadow) == []
+    assert result.ok, result.failure
+    assert [item.object for item in result.skipped] == ["TEXT SEARCH CONFIGURATION public.words"]

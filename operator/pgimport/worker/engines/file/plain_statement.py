@@ -82,9 +82,14 @@ class Statement:
 
     @property
     def changes_object(self) -> bool:
-        """Whether it only changes an object that exists, as ADD COLUMN does."""
+        """Whether it only changes an object that exists, as ADD COLUMN does.
+
+        ADD MAPPING does not: pg_dump completes each text search configuration with it.
+        """
         kind = self.subject.kind.split() if self.subject is not None else []
-        return bool(kind) and self.definition[:_MAX_TITLE].upper().split()[: len(kind) + 1] == ["ALTER", *kind]
+        words = self.definition[:_MAX_TITLE].upper().split()
+        completes = kind[:2] == ["TEXT", "SEARCH"] and ("add", "mapping") in pairwise(parse_tokens(self.definition))
+        return bool(kind) and words[: len(kind) + 1] == ["ALTER", *kind] and not completes
 
     @property
     def populates_view(self) -> bool:
