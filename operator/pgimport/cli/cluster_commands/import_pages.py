@@ -17,6 +17,7 @@ from pgimport.cli.cluster_commands.blocks import (
     Table,
     Title,
 )
+from pgimport.cli.cluster_commands.object_tables import build_object_table
 from pgimport.cli.cluster_commands.objects import (
     NONE,
     Json,
@@ -39,7 +40,6 @@ from pgimport.cli.cluster_commands.objects import (
 PHASES = ("preflight", "schema", "data", "indexes", "analyze", "verify", "swap")
 SHOWN_OBJECTS = 10  # skipped objects on the page of an import; `import report` prints all
 
-_NAMESPACE = Column("NAMESPACE", rank=3)
 _COLUMNS = (
     Column("NAME"),
     Column("STATE", is_state=True),
@@ -59,12 +59,13 @@ _COLUMNS = (
 
 def build_import_table(items: Sequence[Json], now: datetime, *, all_namespaces: bool) -> Table:
     """Builds the list of imports."""
-    prefix = (_NAMESPACE,) if all_namespaces else ()
-    rows = [
-        [*([namespace_of(item)] if all_namespaces else []), *build_import_row(item, now)]
-        for item in sorted(items, key=lambda item: (namespace_of(item), read(item, "metadata", "creationTimestamp")))
-    ]
-    return Table([*prefix, *_COLUMNS], rows)
+    return build_object_table(
+        _COLUMNS,
+        items,
+        lambda item: build_import_row(item, now),
+        all_namespaces=all_namespaces,
+        order=lambda item: str(read(item, "metadata", "creationTimestamp")),
+    )
 
 
 def build_import_row(body: Json, now: datetime) -> list[str | Cell]:

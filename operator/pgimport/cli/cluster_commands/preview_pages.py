@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pgimport.cli.cluster_commands.blocks import Block, Cell, Column, Fields, Table, Title
 from pgimport.cli.cluster_commands.import_pages import describe_condition
+from pgimport.cli.cluster_commands.object_tables import build_object_table
 from pgimport.cli.cluster_commands.objects import (
     NONE,
     Json,
@@ -37,10 +38,7 @@ _COLUMNS = (
 
 
 def build_preview_table(items: Sequence[Json], now: datetime, *, all_namespaces: bool) -> Table:
-    prefix = (Column("NAMESPACE", rank=3),) if all_namespaces else ()
-    ordered = sorted(items, key=lambda item: (namespace_of(item), name_of(item)))
-    rows = [[*([namespace_of(item)] if all_namespaces else []), *_build_row(item, now)] for item in ordered]
-    return Table([*prefix, *_COLUMNS], rows)
+    return build_object_table(_COLUMNS, items, lambda item: _build_row(item, now), all_namespaces=all_namespaces)
 
 
 def _build_row(body: Json, now: datetime) -> list[str | Cell]:

@@ -10,6 +10,7 @@ from pgimport.cli.cluster_commands.errors import CommandFailed
 from pgimport.cli.cluster_commands.import_creation import create_from_template, show_new_import
 from pgimport.cli.cluster_commands.import_pages import describe_condition
 from pgimport.cli.cluster_commands.listings import print_list, print_raw_object
+from pgimport.cli.cluster_commands.object_tables import build_object_table
 from pgimport.cli.cluster_commands.objects import (
     NONE,
     Json,
@@ -83,10 +84,7 @@ def _change_each(context: CommandContext, names: Sequence[str], *, suspend: bool
 
 
 def build_schedule_table(items: Sequence[Json], now: datetime, *, all_namespaces: bool) -> Table:
-    prefix = (Column("NAMESPACE", rank=3),) if all_namespaces else ()
-    ordered = sorted(items, key=lambda item: (namespace_of(item), name_of(item)))
-    rows = [[*([namespace_of(item)] if all_namespaces else []), *_build_row(item, now)] for item in ordered]
-    return Table([*prefix, *_COLUMNS], rows)
+    return build_object_table(_COLUMNS, items, lambda item: _build_row(item, now), all_namespaces=all_namespaces)
 
 
 def _build_row(body: Json, now: datetime) -> list[str | Cell]:
