@@ -27,7 +27,7 @@ from tests.support.samples import (
     observed_running_import,
 )
 
-from pgimport.decide.conditions import CLEANED_UP, READY, STALLED, find_condition, ready_reason
+from pgimport.decide.conditions import CLEANED_UP, READY, STALLED, ready_reason
 from pgimport.decide.decision import (
     DropAttempt,
     DropOrphanedObjects,
@@ -60,6 +60,7 @@ from pgimport.model.status import (
     ImportStatus,
     PreviewState,
     PreviewStatus,
+    find_condition,
 )
 
 pytestmark = pytest.mark.isolation

@@ -23,7 +23,7 @@ from tests.support.samples import (
     observed_schedule,
 )
 
-from pgimport.decide.conditions import RECONCILING, STALLED, find_condition, in_progress, ready_reason, with_conditions
+from pgimport.decide.conditions import RECONCILING, STALLED, in_progress, ready_reason, with_conditions
 from pgimport.decide.decision import CancelImport, CreateScheduledImport, Decision, DeleteImport
 from pgimport.decide.schedules import decide_schedule, find_delay
 from pgimport.model.names import scheduled_import_name
@@ -31,7 +31,7 @@ from pgimport.model.reasons import Reason
 from pgimport.model.resources import PreviewObject
 from pgimport.model.scalar_types import format_time
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import ImportState, ImportStatus
+from pgimport.model.status import ImportState, ImportStatus, find_condition
 
 POLICY = a_policy()
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from pgimport.api.rest_models import ID_DESCRIPTION, MAX_ID, READY, RequestModel, ResponseModel, find_condition
+from pgimport.api.rest_models import ID_DESCRIPTION, MAX_ID, READY, RequestModel, ResponseModel
 from pgimport.model.names import JOB_TYPE
 from pgimport.model.resources import ImportObject, ProjectObject
 from pgimport.model.scalar_types import Time
 from pgimport.model.source_url import MAX_URL_LENGTH
-from pgimport.model.status import FULLY_IMPORTED, ConditionStatus, ImportState, ImportStatus, JobFields
+from pgimport.model.status import FULLY_IMPORTED, ConditionStatus, ImportState, ImportStatus, JobFields, find_condition
 
 EXAMPLE_SOURCE = "postgresql://reader:secret@db.example.com:5432/shop?sslmode=require"
 SourceText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH)]

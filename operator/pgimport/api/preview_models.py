@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from pgimport.api.rest_models import ID_DESCRIPTION, READY, RequestModel, ResponseModel, find_condition
+from pgimport.api.rest_models import ID_DESCRIPTION, READY, RequestModel, ResponseModel
 from pgimport.model.preview_spec import MAX_TTL, PreviewMode, PreviewSpec
 from pgimport.model.resources import PreviewObject, ProjectObject
 from pgimport.model.scalar_types import Time
-from pgimport.model.status import PreviewState
+from pgimport.model.status import PreviewState, find_condition
 from pgimport.model.string_types import Label
 
 MAX_HOURS = int(MAX_TTL.total_seconds()) // 3600

@@ -4,11 +4,7 @@ Existing clients of the platform know these names and shapes. The OpenAPI docume
 component names are the classes' titles, so renaming a class does not break a generated client.
 """
 
-from collections.abc import Sequence
-
 from pydantic import BaseModel, ConfigDict, Field
-
-from pgimport.model.status import Condition
 
 READY = "Ready"  # type of the condition that says why an object is not ready
 MAX_ID = 320  # characters of `<project>.<name>`
@@ -25,11 +21,6 @@ class ResponseModel(BaseModel):
     """Part of a response. Most routes leave out fields whose value is null."""
 
     model_config = ConfigDict(frozen=True)
-
-
-def find_condition(conditions: Sequence[Condition], kind: str) -> Condition | None:
-    """Returns the condition of this type, or None before the operator has set it."""
-    return next((condition for condition in conditions if condition.type == kind), None)
 
 
 class Problem(ResponseModel):

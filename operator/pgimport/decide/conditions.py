@@ -17,6 +17,7 @@ from pgimport.model.status import (
     ConditionStatus,
     ImportStatus,
     PreviewStatus,
+    find_condition,
 )
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
@@ -127,11 +128,6 @@ def put_condition(status: StatusT, condition: TypedCondition, now: datetime) -> 
 def remove_condition(status: StatusT, kind: str) -> StatusT:
     """Returns the status without a condition of this type."""
     return status.model_copy(update={"conditions": [item for item in status.conditions if item.type != kind]})
-
-
-def find_condition(conditions: Sequence[Condition], kind: str) -> Condition | None:
-    """Returns the condition of this type, or None."""
-    return next((condition for condition in conditions if condition.type == kind), None)
 
 
 def not_ready_since(conditions: Sequence[Condition], now: datetime) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pgimport.decide.conditions import READY, find_condition, in_progress
+from pgimport.decide.conditions import READY, in_progress
 from pgimport.decide.decision import IMMEDIATELY, Decision, OpenTarget, Swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, running
 from pgimport.decide.observed_objects import ObservedImport
@@ -11,7 +11,7 @@ from pgimport.model.import_spec import ImportSpec
 from pgimport.model.observations import ObservedSwap, Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
-from pgimport.model.status import ImportPhase, ImportStatus, Progress, Shadow
+from pgimport.model.status import ImportPhase, ImportStatus, Progress, Shadow, find_condition
 
 SWAP_BEGINS = in_progress(Reason.RUNNING, "The copy is verified. The swap begins.")
 

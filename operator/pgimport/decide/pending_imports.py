@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from pgimport.decide.attempts import count_attempts
-from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_progress, ready_reason
+from pgimport.decide.conditions import READY, ConditionSet, in_progress, ready_reason
 from pgimport.decide.decision import (
     IMMEDIATELY,
     Action,
@@ -24,7 +24,7 @@ from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.queue_labels import find_queue
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject
-from pgimport.model.status import ImportState, ImportStatus, PreviewState
+from pgimport.model.status import ImportState, ImportStatus, PreviewState, find_condition
 from pgimport.model.uploads import is_object_key_of
 
 SUSPENDED = in_progress(Reason.SUSPENDED, "spec.suspend holds the import. Set it to false to continue.")

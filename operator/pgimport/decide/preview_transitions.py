@@ -2,13 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_progress, stalled
+from pgimport.decide.conditions import READY, ConditionSet, in_progress, stalled
 from pgimport.decide.decision import Decision, build_decision
 from pgimport.model.policy import Policy
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.reasons import Reason
 from pgimport.model.scalar_types import format_time
-from pgimport.model.status import PreviewState, PreviewStatus
+from pgimport.model.status import PreviewState, PreviewStatus, find_condition
 
 LONGEST_INTERVAL = timedelta(hours=1)
 

@@ -7,7 +7,7 @@ an expiry wait for the import that has claimed the preview. A deletion makes tha
 from dataclasses import replace
 from datetime import datetime
 
-from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_progress, ready, stalled
+from pgimport.decide.conditions import READY, ConditionSet, in_progress, ready, stalled
 from pgimport.decide.decision import (
     IMMEDIATELY,
     Action,
@@ -40,7 +40,7 @@ from pgimport.model.preview_spec import PreviewMode, PreviewSpec, is_future
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import PreviewObject, ProjectObject
 from pgimport.model.scalar_types import format_time
-from pgimport.model.status import ImportState, PreviewState, PreviewStatus
+from pgimport.model.status import ImportState, PreviewState, PreviewStatus, find_condition
 
 DATABASE_READY = ready(Reason.READY, "The database is ready.")
 EXPIRED = stalled(

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pgimport.decide.conditions import READY, ConditionSet, find_condition, in_progress, ready, stalled
+from pgimport.decide.conditions import READY, ConditionSet, in_progress, ready, stalled
 from pgimport.decide.decision import (
     Action,
     CancelImport,
@@ -27,7 +27,7 @@ from pgimport.model.resources import ImportObject
 from pgimport.model.scalar_types import format_time
 from pgimport.model.schedule_spec import ConcurrencyPolicy, ScheduleSpec
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import ImportState
+from pgimport.model.status import ImportState, find_condition
 
 LONGEST_INTERVAL = timedelta(hours=1)
 TARGET_INTERVAL = timedelta(minutes=1)  # between two looks for a target that does not exist

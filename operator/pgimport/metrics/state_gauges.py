@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from pgimport.decide.conditions import CLEANED_UP, find_condition, ready_reason
+from pgimport.decide.conditions import CLEANED_UP, ready_reason
 from pgimport.metrics.transition_metrics import OTHER
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject, ImportOwner, ObjectMeta, PreviewObject, ProjectObject
-from pgimport.model.status import ImportState, PreviewState
+from pgimport.model.status import ImportState, PreviewState, find_condition
 
 NAMED_IMPORTS = 100  # running imports with series of their own, the oldest first
 LEFTOVER_DELAY = timedelta(minutes=5)  # the clean-up after an import usually takes seconds

@@ -1,5 +1,6 @@
 """Defines the `status` of imports and previews. The operator writes it, so it is parsed leniently."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from pydantic import BaseModel, Field
@@ -33,6 +34,11 @@ class Condition(LenientModel):
     observed_generation: int | None = Field(
         default=None, description="The metadata.generation for which the condition was set."
     )
+
+
+def find_condition(conditions: Sequence[Condition], kind: str) -> Condition | None:
+    """Returns the condition of this type, or None before the operator has set it."""
+    return next((condition for condition in conditions if condition.type == kind), None)
 
 
 class ImportState(StrEnum):

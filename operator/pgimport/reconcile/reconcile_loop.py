@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from pgimport.decide.conditions import CLEANED_UP, STALLED, find_condition, is_warning, ready_reason
+from pgimport.decide.conditions import CLEANED_UP, STALLED, is_warning, ready_reason
 from pgimport.decide.decision import Action, Decision
 from pgimport.decide.failures import (
     FailedAction,
@@ -56,7 +56,14 @@ from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey, ScheduleObject
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import FULLY_IMPORTED, ConditionStatus, ImportState, ImportStatus, PreviewStatus
+from pgimport.model.status import (
+    FULLY_IMPORTED,
+    ConditionStatus,
+    ImportState,
+    ImportStatus,
+    PreviewStatus,
+    find_condition,
+)
 from pgimport.model.visible_text import show_controls_of_model
 from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.act_on_previews import act_on_preview

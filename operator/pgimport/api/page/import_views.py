@@ -8,11 +8,11 @@ from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
 from pgimport.model.status import (
     FULLY_IMPORTED,
     Attempt,
-    Condition,
     ConditionStatus,
     ImportPhase,
     ImportState,
     Progress,
+    find_condition,
 )
 
 
@@ -32,11 +32,6 @@ class ImportRow:
     reason: str
     created_at: datetime
     loss: int  # objects that the target refused
-
-
-def find_condition(conditions: Iterable[Condition], kind: str) -> Condition | None:
-    """Returns the condition of this type."""
-    return next((condition for condition in conditions if condition.type == kind), None)
 
 
 def build_import_row(project: ProjectObject, import_object: ImportObject) -> ImportRow:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgimport.api.page.import_views import find_condition
 from pgimport.api.preview_models import find_expiry
 from pgimport.model.preview_spec import PreviewMode
 from pgimport.model.resources import PreviewObject, ProjectObject, ScheduleObject
-from pgimport.model.status import PreviewState
+from pgimport.model.status import PreviewState, find_condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
