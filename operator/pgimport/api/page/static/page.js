@@ -41,6 +41,11 @@ function showChanges(url) {
   document.addEventListener("visibilitychange", connect);
   document.addEventListener("focusout", () => setTimeout(refresh));
   document.addEventListener("toggle", refresh, true);
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    if (!isBusy()) return;
+    event.detail.shouldSwap = false; // somebody began to use it after the request was sent
+    stale = true;
+  });
   keepOpen();
   connect();
 }
