@@ -150,17 +150,29 @@ def test_a_preview_is_created_extended_reset_and_deleted(api: Api) -> None:
     assert api.call("GET", "/preview-databases/shop.life").status_code == 404
 
 
-@pytest.mark.parametrize("state", ["expired", "deleting"])
-def test_a_preview_that_has_expired_or_is_being_deleted_cannot_be_changed(api: Api, state: str) -> None:
-    api.call("POST", "/projects/shop/preview-databases", json={"name": f"preview-{state}"})
-    api.set_status(PREVIEWS, f"preview-{state}", state=state)
+def test_a_preview_that_is_being_deleted_cannot_be_changed(api: Api) -> None:
+    api.call("POST", "/projects/shop/preview-databases", json={"name": "going"})
+    api.set_status(PREVIEWS, "going", state="deleting")
     for call, path, body in (
         ("POST", "extend", {"ttl_hours": 1}),
         ("POST", "reset", None),
         ("GET", "connections", None),
     ):
-        response = api.call(call, f"/preview-databases/shop.preview-{state}/{path}", json=body)
+        response = api.call(call, f"/preview-databases/shop.going/{path}", json=body)
         assert (response.status_code, set(response.json())) == (409, {"error"})
+
+
+def test_an_expired_preview_has_no_database_until_it_is_extended(api: Api) -> None:
+    created = api.call("POST", "/projects/shop/preview-databases", json={"name": "over"}).json()["preview"]
+    api.set_status(PREVIEWS, "over", state="expired")
+    for call, path in (("POST", "reset"), ("GET", "connections")):
+        response = api.call(call, f"/preview-databases/shop.over/{path}")
+        assert response.status_code == 409
+        assert "extend it" in response.json()["error"]
+    extended = api.call("POST", "/preview-databases/shop.over/extend", json={"ttl_hours": 48})
+    assert (extended.status_code, extended.json()["preview"]["ttl_hours"]) == (200, 48)
+    assert extended.json()["preview"]["expires_at"] > created["expires_at"]
+    assert "renewedAt" in api.read(PREVIEWS, "over")["spec"]
 
 
 def test_a_golden_preview_has_no_connections_and_never_expires(api: Api) -> None:

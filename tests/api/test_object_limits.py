@@ -62,6 +62,8 @@ def test_a_preview_above_the_limit_is_refused(api: Api) -> None:
         assert api.call("POST", "/projects/mall/imports", json=into_existing).status_code == 202
         api.set_status(PREVIEWS, "only", "mall", state="expired")
         assert api.call("POST", path, json={}).status_code == 201
+        renewal = api.call("POST", "/preview-databases/mall.only/extend", json={"ttl_hours": 1})
+        assert (renewal.status_code, "limits.maxPreviews" in renewal.json()["error"]) == (409, True)
 
 
 def test_a_project_that_is_being_deleted_takes_nothing_new(api: Api) -> None:

@@ -353,6 +353,14 @@ def test_an_extension_waits_for_the_renewal_and_not_for_the_old_state(kubectl: F
     assert json.loads(patches[0][patches[0].index("--patch") + 1])["spec"]["ttl"] == "48h"
 
 
+def test_an_expired_preview_is_extended_and_not_reset(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get -- pr-42", a_preview("expired", "Expired"))
+    ended = kubectl.run("preview", "reset", "pr-42", "--yes")
+    assert (ended.code, ended.out) == (1, "")
+    assert "pgimport preview extend pr-42" in ended.err
+    assert [arguments for arguments, _ in kubectl.calls() if "patch" in arguments] == []
+
+
 def test_a_doctor_without_a_cluster_says_so(kubectl: FakeKubectl) -> None:
     kubectl.answer("get --raw /version", error="The connection to the server localhost:8080 was refused\n")
     ended = kubectl.run("doctor")

@@ -28,7 +28,7 @@ from pgimport.kubernetes_client.secrets_and_config_maps import read_owned_secret
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import PREVIEWS
 from pgimport.model.preview_spec import PreviewMode
-from pgimport.model.resources import PreviewObject
+from pgimport.model.resources import PreviewObject, ProjectObject
 from pgimport.model.scalar_types import format_time
 from pgimport.model.status import PreviewState
 
@@ -110,29 +110,38 @@ def delete_preview(preview_id: PreviewID, access: Access, context: CurrentContex
     summary="Replace a preview database by an empty one, or by a new copy of its source.",
 )
 def reset_preview(preview_id: PreviewID, access: Access, context: CurrentContext) -> PreviewAnswer:
-    return _patch_preview(preview_id, {"spec": {"resetAt": format_time(context.now())}}, access, context)
+    access.require_scope(ApiScope.PROJECTS_WRITE)
+    project, preview = access.find_preview(preview_id)
+    _require_database(preview)
+    return _patch_preview(project, preview, {"spec": {"resetAt": format_time(context.now())}}, access, context)
 
 
 @router.post(
     "/preview-databases/{id}/extend",
     operation_id="extendPreview",
     responses=ERROR_RESPONSES,
-    summary="Set a later expiry for a preview database.",
+    summary="Set a later expiry for a preview database. An expired one gets a new database: empty, or a new copy.",
 )
 def extend_preview(
     preview_id: PreviewID, body: ExtendRequest, access: Access, context: CurrentContext
 ) -> PreviewAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
-    if access.find_preview(preview_id)[1].golden:
-        raise ApiError(409, "the preview database is golden, so it never expires")
-    return _patch_preview(preview_id, build_extension(body.ttl_hours, context.now()), access, context)
-
-
-def _patch_preview(preview_id: str, patch: Json, access: CallerAccess, context: ApiContext) -> PreviewAnswer:
-    access.require_scope(ApiScope.PROJECTS_WRITE)
     project, preview = access.find_preview(preview_id)
+    if preview.golden:
+        raise ApiError(409, "the preview database is golden, so it never expires")
     access.find_project_to_change(project.meta.name)
-    _require_usable(preview)
+    patch = build_extension(body.ttl_hours, context.now())
+    if preview.status.state is not PreviewState.EXPIRED:
+        return _patch_preview(project, preview, patch, access, context)
+    with context.object_limits.count_preview(project, preview.meta.name):  # an expired one does not count
+        return _patch_preview(project, preview, patch, access, context)
+
+
+def _patch_preview(
+    project: ProjectObject, preview: PreviewObject, patch: Json, access: CallerAccess, context: ApiContext
+) -> PreviewAnswer:
+    access.find_project_to_change(project.meta.name)
+    _require_not_deleting(preview)
     body = patch_object(context, PREVIEWS, preview.meta, patch, "preview database")
     return PreviewAnswer(preview=build_preview_body(project, parse_preview(body)))
 
@@ -146,7 +155,7 @@ def _patch_preview(preview_id: str, patch: Json, access: CallerAccess, context: 
 def get_connections(preview_id: PreviewID, access: Access) -> ConnectionsAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
     _, preview = access.find_preview(preview_id)
-    _require_usable(preview)
+    _require_database(preview)
     if preview.golden:
         raise ApiError(409, "the preview database is golden, so nobody can log in; make a copy and connect to that")
     meta = preview.meta
@@ -174,9 +183,13 @@ def _build_connections(values: dict[str, str]) -> ConnectionsAnswer:
     )
 
 
-def _require_usable(preview: PreviewObject) -> None:
-    """Raises ApiError 409 if the preview database is being deleted or has expired."""
+def _require_not_deleting(preview: PreviewObject) -> None:
     if preview.meta.deleting or preview.status.state is PreviewState.DELETING:
         raise ApiError(409, "the preview database is being deleted")
+
+
+def _require_database(preview: PreviewObject) -> None:
+    """Raises ApiError 409 if the preview database is being deleted or has expired."""
+    _require_not_deleting(preview)
     if preview.status.state is PreviewState.EXPIRED:
-        raise ApiError(409, "the preview database has expired; create a new one")
+        raise ApiError(409, "the preview database has expired; extend it to get a new database")

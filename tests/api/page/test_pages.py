@@ -158,6 +158,15 @@ def test_a_preview_is_created_extended_reset_and_deleted(api: Api, page: PageCli
     assert "from-page" not in page.get("/previews").text
 
 
+def test_an_expired_preview_gets_a_new_database_on_the_page(api: Api, page: PageClient) -> None:
+    assert page.post("/previews", project="shop", name="past").status_code == 303
+    api.set_status(PREVIEWS, "past", state="expired")
+    shown = page.get("/previews").text
+    assert ("Get a new, empty database" in shown, "/previews/shop.past/reset" in shown) == (True, False)
+    assert page.post("/previews/shop.past/extend", ttl_hours="9").status_code == 303
+    assert page.post("/previews/shop.past/delete", name="past").status_code == 303
+
+
 @pytest.mark.parametrize("hours", ["0", "169", "x", "1e9"])
 def test_hours_follow_the_rules_of_the_api(page: PageClient, hours: str) -> None:
     answer = page.post("/previews", project="shop", ttl_hours=hours)

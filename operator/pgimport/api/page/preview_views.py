@@ -24,7 +24,8 @@ class PreviewRow:
     data_as_of: datetime | None
     expires_at: datetime | None
     message: str
-    usable: bool  # neither expired nor being deleted
+    usable: bool  # not being deleted
+    expired: bool
     connectable: bool
 
 
@@ -33,7 +34,6 @@ def build_preview_row(project: ProjectObject, preview: PreviewObject, now: datet
     spec, status = preview.spec, preview.status
     state = PreviewState.DELETING if preview.meta.deleting else status.state or PreviewState.PENDING
     ready = find_condition(status.conditions, "Ready")
-    usable = state not in (PreviewState.DELETING, PreviewState.EXPIRED)
     return PreviewRow(
         id=f"{project.meta.name}.{preview.meta.name}",
         name=preview.meta.name,
@@ -46,7 +46,8 @@ def build_preview_row(project: ProjectObject, preview: PreviewObject, now: datet
         data_as_of=status.data_as_of,
         expires_at=find_expiry(preview, spec) if spec else None,
         message=ready.message if ready and state is not PreviewState.READY else "",
-        usable=usable,
+        usable=state is not PreviewState.DELETING,
+        expired=state is PreviewState.EXPIRED,
         connectable=state is PreviewState.READY and not preview.golden,
     )
 

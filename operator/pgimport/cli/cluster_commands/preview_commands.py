@@ -9,6 +9,7 @@ from pgimport.cli.cluster_commands.command_context import PREVIEWS, CommandConte
 from pgimport.cli.cluster_commands.errors import CommandFailed
 from pgimport.cli.cluster_commands.listings import print_list, print_raw_object
 from pgimport.cli.cluster_commands.objects import Json, name_of, parse_time, read
+from pgimport.cli.cluster_commands.preview_connections import require_not_expired
 from pgimport.cli.cluster_commands.preview_pages import (
     build_preview_page,
     build_preview_table,
@@ -77,9 +78,12 @@ def _create(context: CommandContext, arguments: argparse.Namespace, spec: Json) 
 def reset_previews(context: CommandContext, arguments: argparse.Namespace) -> int:
     names = ", ".join(arguments.names)
     context.screen.confirm(f"This drops all content of {names}. Continue?", yes=arguments.yes)
-    return _change_each(
-        context, arguments, lambda body: {"resetAt": next_date(body, "resetAt", context.now())}, "is being reset"
-    )
+
+    def build_spec(body: Json) -> Json:
+        require_not_expired(body, context)
+        return {"resetAt": next_date(body, "resetAt", context.now())}
+
+    return _change_each(context, arguments, build_spec, "is being reset")
 
 
 def extend_previews(context: CommandContext, arguments: argparse.Namespace) -> int:

@@ -71,14 +71,19 @@ def check_connectable(body: Json, context: CommandContext) -> str:
     if is_golden(body):
         command = context.write_command(f"PGIMPORT preview clone NEW --from {name}")
         raise CommandFailed(f"preview {name} is golden, so nobody can connect to it. To get a copy, run `{command}`.")
-    if state_of(body) == "expired":
-        command = context.write_command(f"PGIMPORT preview extend {name}")
-        raise CommandFailed(f"preview {name} has expired. To get a new database, run `{command}`.")
+    require_not_expired(body, context)
     secret = read(body, "status", "connectionSecret")
     if state_of(body) != "ready" or not secret:
         waits = describe_condition(find_condition(body)) or "the operator has not seen it yet"
         raise CommandFailed(f"preview {name} is {state_of(body)}, not ready: {waits}")
     return str(secret)
+
+
+def require_not_expired(body: Json, context: CommandContext) -> None:
+    """Raises CommandFailed if the preview has no database until somebody extends it."""
+    if state_of(body) == "expired":
+        command = context.write_command(f"PGIMPORT preview extend {name_of(body)}")
+        raise CommandFailed(f"preview {name_of(body)} has expired. To get a new database, run `{command}`.")
 
 
 def format_passfile(password: str) -> str:
