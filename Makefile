@@ -24,6 +24,8 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-annotate --
 	--custom-compile-command "make lock"
 # The images have the versions that the tests have.
 COMPILE_IMAGE := $(COMPILE) --constraint tests/requirements.txt
+# Where people will find the files of `make package`: krew's manifest names it.
+PACKAGES_URL := https://example.com/pgimport
 # Dependencies of the worker that the operator's image leaves out.
 WORKER_ONLY := asyncpg lz4 backports-zstd
 
@@ -213,9 +215,10 @@ fresh: setup ## check that generated files are what `make generate` would write
 	exit $$status
 
 .PHONY: package
-package: setup ## build wheel and sdist of pgimport, in dist
+package: setup ## build in dist: wheel, sdist, the commands for a cluster as one file and for krew (PACKAGES_URL)
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
+	@$(BIN)/python -m tests.support.cluster_archives dist $(PACKAGES_URL)
 	@ls dist/*
 
 .PHONY: lock

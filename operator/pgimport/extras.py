@@ -24,7 +24,8 @@ def load_main(module: str, command: str, extra: str | None) -> Callable[..., int
     except ModuleNotFoundError as error:
         if error.name is not None and module.startswith(error.name):
             raise NotInstalled(
-                f"`{command}` is not part of this image. Operator and worker have an image each."
+                f"`{command}` is not part of this image or file. Operator and worker have an image each, and"
+                " pgimport.pyz has the commands for a cluster. To get all others, run `pip install pgimport`."
             ) from error
         message = explain_missing_package(error, command, extra)
         if message is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from tests.docs.blocks import ROOT
+from tests.support.cluster_archives import ARCHIVE, MANIFEST, PROGRAM
 
 from pgimport.cli.arguments import build_parser
 
@@ -51,6 +52,20 @@ def check_pip(arguments: list[str]) -> None:
             check(extra in project["optional-dependencies"], f"there is no extra {extra}")
 
 
+def check_built(arguments: list[str]) -> None:
+    """Checks that `make package` builds the files in dist which the command names."""
+    for argument in arguments:
+        built = {f"dist/{name}" for name in (PROGRAM, ARCHIVE, MANIFEST)}
+        check(not argument.startswith("dist/") or argument in built, f"make package does not build {argument}")
+
+
+def check_link(arguments: list[str]) -> None:
+    """Checks that a link has the name of one of the programs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name in (arguments[-2], Path(arguments[-1]).name):
+        check(name in project["scripts"], f"there is no program {name}")
+
+
 def check_docker(arguments: list[str]) -> None:
     """Checks stages and build arguments of the Dockerfile."""
     if arguments[0] == "push":
@@ -85,6 +100,9 @@ def check_kubectl(arguments: list[str]) -> None:
     if arguments[0] == "-n":
         arguments = arguments[2:]
     verb, kinds, *rest = arguments
+    if verb == "krew":  # tests/packages runs the same command
+        check_built(arguments)
+        return
     if verb == "apply":
         for option, file in pairwise(arguments):
             check(option != "-f" or file == "-" or (ROOT / file).exists(), f"{file} does not exist")
@@ -139,7 +157,9 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "docker": check_docker,
     "git": check_git,
     "helm": check_helm,
+    "install": check_built,
     "kubectl": check_kubectl,
+    "ln": check_link,
     "make": check_make,
     "pgimport": check_pgimport,
     "pip": check_pip,

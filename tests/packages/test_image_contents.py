@@ -59,7 +59,8 @@ def test_the_workers_image_has_only_the_worker(tmp_path: Path) -> None:
     ended = image.run("-m", "pgimport", "operator")
     assert (ended.returncode, ended.stdout) == (78, "")
     assert ended.stderr == (
-        "pgimport: `pgimport operator` is not part of this image. Operator and worker have an image each.\n"
+        "pgimport: `pgimport operator` is not part of this image or file. Operator and worker have an image each, and"
+        " pgimport.pyz has the commands for a cluster. To get all others, run `pip install pgimport`.\n"
     )
 
 
