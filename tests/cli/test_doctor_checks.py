@@ -12,6 +12,7 @@ from pgimport.cli.cluster_commands.doctor_checks import (
     check_rights,
     is_allowed,
 )
+from pgimport.cli.cluster_commands.doctor_clients import check_client_refusals, check_psql, check_worker_images
 
 
 def a_deployment(component: str = "operator", version: str = "1.0", available: int = 1) -> Json:
@@ -83,6 +84,39 @@ def test_each_project_shows_its_server_and_what_the_admin_should_change() -> Non
         (Sign.WARN, "project shop", "PUBLIC may connect"),
         (Sign.FAIL, "project zoo", "db:5432: ServerUnreachable"),
     ]
+
+
+def test_each_server_has_a_worker_image() -> None:
+    operator = a_deployment()
+    images = [{"name": "PGIMPORT_WORKER_IMAGES", "value": '{"17": "worker-17", "18": "worker-18"}'}]
+    operator["spec"] = {"template": {"spec": {"containers": [{"env": images}]}}}
+    new, old = (a_body("Project", name, {}, {"targetVersion": name[1:]}) for name in ("v18.6", "v16.14 (Debian)"))
+    assert check_worker_images([operator], [new]) == [(Sign.PASS, "worker images", "for servers of PostgreSQL 17, 18")]
+    [(sign, _, text)] = check_worker_images([operator], [new, old])
+    assert (sign, "PostgreSQL 16" in text, "worker.images.16" in text) == (Sign.FAIL, True, True)
+    assert check_worker_images([a_deployment()], [old]) == []  # its images are not readable
+
+
+def test_old_clients_of_a_worker_image_are_named_until_an_import_finds_new_ones() -> None:
+    error = "pg_dump 16.3 lacks security fixes: at least 16.15 is needed (hint: Rebuild)"
+    failed = an_import("failed", "ClientTooOld", error=error, completedAt=a_time(60))
+    [(sign, _, text)] = check_client_refusals([an_import(), failed])
+    assert (sign, "pg_dump 16.3 lacks" in text, "hint" in text) == (Sign.FAIL, True, False)
+    assert check_client_refusals([failed, an_import("completed", "Completed", completedAt=a_time(90))]) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "sign"),
+    [
+        ("psql (PostgreSQL) 17.11 (Debian 17.11-1)", Sign.PASS),
+        ("psql (PostgreSQL) 19beta1", Sign.PASS),
+        ("psql (PostgreSQL) 17.10", Sign.WARN),
+        ("psql (PostgreSQL) 13.23", Sign.WARN),
+        ("", Sign.WARN),
+    ],
+)
+def test_the_psql_of_the_machine_has_its_security_fixes(output: str, sign: Sign) -> None:
+    assert check_psql(output)[0] is sign
 
 
 def test_objects_show_whether_the_operator_works() -> None:

@@ -17,7 +17,9 @@ from pgimport.cli.cluster_commands.doctor_checks import (
     check_resources,
     check_rights,
 )
+from pgimport.cli.cluster_commands.doctor_clients import check_client_refusals, check_psql, check_worker_images
 from pgimport.cli.cluster_commands.errors import CommandFailed, NotAllowed
+from pgimport.cli.cluster_commands.objects import Json
 from pgimport.model.names import GROUP
 
 API_SECONDS = 10
@@ -34,8 +36,7 @@ def run_doctor(context: CommandContext, _arguments: argparse.Namespace) -> int:
         )
     if rows[-1][0] is not Sign.FAIL:
         rows += _check_rights(context)
-        rows += _check_deployments(context)
-        rows += _check_projects(context)
+        rows += _check_installation(context)
         rows += _check_objects(context)
     rows += [_check_psql(), *_check_api(context)]
     context.screen.print_page(Checks(rows))
@@ -64,25 +65,30 @@ def _check_rights(context: CommandContext) -> list[Row]:
     return check_rights(status.get("resourceRules") or [], namespace, complete=not status.get("incomplete"))
 
 
-def _check_deployments(context: CommandContext) -> list[Row]:
+def _check_installation(context: CommandContext) -> list[Row]:
+    """Checks what only admins may see: the Deployments and the Projects."""
+    rows: list[Row] = []
+    deployments: list[Json] = []
     try:
-        return check_deployments(context.kubectl.list("deployments", "--all-namespaces", DEPLOYMENTS), __version__)
+        deployments = context.kubectl.list("deployments", "--all-namespaces", DEPLOYMENTS)
+        rows += check_deployments(deployments, __version__)
     except NotAllowed:
-        return [(Sign.WARN, "operator", f"you may not list Deployments: {ONLY_ADMINS}")]
-
-
-def _check_projects(context: CommandContext) -> list[Row]:
+        rows.append((Sign.WARN, "operator", f"you may not list Deployments: {ONLY_ADMINS}"))
     try:
-        return check_projects(context.kubectl.list(PROJECTS))
+        projects = context.kubectl.list(PROJECTS)
     except NotAllowed:
-        return [(Sign.WARN, "projects", f"you may not list Projects: {ONLY_ADMINS}")]
+        return [*rows, (Sign.WARN, "projects", f"you may not list Projects: {ONLY_ADMINS}")]
+    return [*rows, *check_worker_images(deployments, projects), *check_projects(projects)]
 
 
 def _check_objects(context: CommandContext) -> list[Row]:
     rows: list[Row] = []
     for resource, noun in ((IMPORTS, "imports"), (PREVIEWS, "previews"), (SCHEDULES, "schedules")):
         try:
-            rows += check_objects(context.kubectl.list(resource), noun, context.now())
+            items = context.kubectl.list(resource)
+            rows += check_objects(items, noun, context.now())
+            if resource == IMPORTS:
+                rows += check_client_refusals(items)
         except NotAllowed as error:
             rows.append((Sign.FAIL, noun, f"you may not list them: {error}. Ask your admin for Kubernetes' role view."))
     return rows
@@ -91,8 +97,7 @@ def _check_objects(context: CommandContext) -> list[Row]:
 def _check_psql() -> Row:
     if shutil.which("psql") is None:
         return Sign.WARN, "psql", "it is not on PATH. Install PostgreSQL's client programs for `preview psql`."
-    version = subprocess.run(["psql", "--version"], capture_output=True, text=True, check=False).stdout.strip()
-    return Sign.PASS, "psql", version
+    return check_psql(subprocess.run(["psql", "--version"], capture_output=True, text=True, check=False).stdout.strip())
 
 
 def _check_api(context: CommandContext) -> list[Row]:

@@ -94,13 +94,15 @@ def is_allowed(rules: Sequence[Json], group: str, resource: str, verb: str) -> b
 
 def check_deployments(deployments: Sequence[Json], version: str) -> list[Row]:
     """Checks the operator and the API: they run, in the version of this program."""
-    operators = [item for item in deployments if _component(item) == "operator"]
+    operators = [item for item in deployments if component_of(item) == "operator"]
     if not operators:
         return [(Sign.FAIL, "operator", "the cluster has no operator. Install the chart.")]
-    return [row for item in deployments if _component(item) in ("operator", "api") for row in _check_one(item, version)]
+    return [
+        row for item in deployments if component_of(item) in ("operator", "api") for row in _check_one(item, version)
+    ]
 
 
-def _component(deployment: Json) -> str:
+def component_of(deployment: Json) -> str:
     labels: Json = read(deployment, "metadata", "labels") or {}
     return str(labels.get("app.kubernetes.io/component") or "")
 
@@ -111,7 +113,7 @@ def deployed_version(deployment: Json) -> str:
 
 
 def _check_one(deployment: Json, version: str) -> list[Row]:
-    name, component = f"{namespace_of(deployment)}/{name_of(deployment)}", _component(deployment)
+    name, component = f"{namespace_of(deployment)}/{name_of(deployment)}", component_of(deployment)
     if not read(deployment, "status", "availableReplicas"):
         advice = f"Run `kubectl -n {namespace_of(deployment)} describe deployment {name_of(deployment)}`."
         return [(Sign.FAIL, component, f"{name} has no pod that is ready. {advice}")]

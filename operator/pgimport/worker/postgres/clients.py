@@ -1,7 +1,6 @@
 """Chooses PostgreSQL's client programs, checks that they are new enough, runs them and ends them."""
 
 import os
-import re
 import signal
 import subprocess
 import threading
@@ -13,13 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from pgimport.model.client_versions import MINIMUM_MINORS, find_needed_version, parse_client_version
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.postgres.client_stderr import LineAssembler
 from pgimport.worker.postgres.errors import ClientErrorParser, ImportStopped
 
 DEFAULT_BIN_ROOT = Path("/usr/lib/postgresql")
-# First minors with the fixes of CVE-2025-8714, CVE-2025-8715, CVE-2026-6477 and CVE-2026-18408.
-MINIMUM_MINORS: Mapping[int, int] = {18: 6, 17: 11, 16: 15, 15: 19, 14: 24}
 OnLine = Callable[[str], None]  # gets one line of stderr, without its end
 WriteInput = Callable[[Callable[[bytes], object]], None]  # gets the function that writes to standard input
 END_SECONDS = 1.0  # time to end after SIGTERM, then SIGKILL
@@ -85,10 +83,8 @@ class ClientPrograms:
         if not path.exists():
             return f"no {path.name} {required_major} is installed below {self.bin_root}"
         major, minor = read_version(path)
-        floor = self.floors.get(major, 0 if major > max(self.floors) else None)
-        if floor is None or minor < floor:
-            least = f"{major}.{floor}" if floor is not None else f"major {min(self.floors)}"
-            return f"{path.name} {major}.{minor} lacks security fixes: at least {least} is needed"
+        if needed := find_needed_version(major, minor, self.floors):
+            return f"{path.name} {major}.{minor} lacks security fixes: at least {needed} is needed"
         return None
 
 
@@ -98,14 +94,14 @@ def _build_too_old(message: str) -> ImportStopped:
 
 @cache
 def read_version(path: Path) -> tuple[int, int]:
-    """Returns (17, 12) for a client that prints `pg_dump (PostgreSQL) 17.12 (Debian …)`. A beta has minor 0."""
+    """Returns major and minor version of a client, for example (17, 12). Raises ImportStopped."""
     output = subprocess.run(
         [path, "--version"], capture_output=True, text=True, check=False, timeout=VERSION_SECONDS, env={"LC_ALL": "C"}
     ).stdout
-    match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", output)
-    if match is None:
+    version = parse_client_version(output)
+    if version is None:
         raise ImportStopped(Failure(Reason.CLIENT_TOO_OLD, f"{path} does not print its version"))
-    return int(match[1]), int(match[2] or 0)
+    return version
 
 
 class ClientProcesses:
