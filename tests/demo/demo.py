@@ -28,8 +28,17 @@ PREVIEW = IMPORT = "debian"
 FAILING_IMPORT = "debian-wrong-password"
 FILES = tuple(EXAMPLES / name for name in ("project.yaml", "preview.yaml", "import.yaml"))
 
+PAGE = "http://localhost:8090/ui/"
 NEXT = (
     ("Set up kubectl for this shell:", ". .cluster/env"),
+    (
+        f"Open the web page: {PAGE} while this runs. Sign in with the key that `echo $PGIMPORT_API_KEY` prints.",
+        "kubectl -n pgimport-system port-forward service/pgimport-api 8090:80",
+    ),
+    ("List the imports on the command line:", ".venv/bin/pgimport -n demo import list"),
+    ("Why one of them failed, and what to do:", f".venv/bin/pgimport -n demo import explain {FAILING_IMPORT}"),
+    ("Import again, with a live view:", ".venv/bin/pgimport -n demo import retry debian --recreate --watch"),
+    ("Check the installation:", ".venv/bin/pgimport doctor"),
     (
         "List the jobs over HTTP:",
         'curl -s $PGIMPORT_API_URL/v1/projects/demo/jobs -H "Authorization: Bearer $PGIMPORT_API_KEY"',
