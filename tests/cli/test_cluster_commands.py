@@ -84,7 +84,7 @@ def test_a_watch_has_no_format_of_kubectl(kubectl: FakeKubectl, words: str) -> N
 def test_without_kubectl_there_is_one_line(kubectl: FakeKubectl) -> None:
     (kubectl.folder / "kubectl").unlink()
     ended = kubectl.run("import", "list", PATH=str(kubectl.folder))
-    assert (ended.code, ended.out) == (78, "")
+    assert (ended.code, ended.out) == (127, "")
     assert ended.err == "pgimport: kubectl is not on PATH. Install it, or add its folder to PATH.\n"
 
 
@@ -122,7 +122,7 @@ def test_a_terminal_needs_rich_and_a_pipe_does_not(kubectl: FakeKubectl) -> None
     command = [sys.executable, "-m", "pgimport", "cli", "import", "list"]
     assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
     with open_terminal(command, environment) as terminal:
-        assert terminal.wait() == 78
+        assert terminal.wait() == 127
     assert "Run `pip install 'pgimport[cli]'`." in terminal.text
 
 

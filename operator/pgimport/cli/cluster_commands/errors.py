@@ -1,7 +1,7 @@
 """Defines how a command ends without success: each error is one line for the user and an exit code. Pure."""
 
 EXIT_FAILED = 1
-EXIT_NO_KUBECTL = 78  # like the other programs without a usable configuration
+EXIT_PROGRAM_MISSING = 127  # as of a shell: 78 would mean that an import failed with ClientTooOld
 
 
 class CommandFailed(Exception):
@@ -25,4 +25,4 @@ class NotAllowed(CommandFailed):
 class KubectlMissing(CommandFailed):
     """There is no kubectl on PATH."""
 
-    exit_code = EXIT_NO_KUBECTL
+    exit_code = EXIT_PROGRAM_MISSING

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from pgimport.cli.cluster_commands.command_context import CommandContext
-from pgimport.cli.cluster_commands.errors import CommandFailed
+from pgimport.cli.cluster_commands.errors import EXIT_PROGRAM_MISSING, CommandFailed
 from pgimport.cli.cluster_commands.kubectl import Kubectl
 from pgimport.cli.cluster_commands.screen import Screen, end_broken_pipe, make_printable
 from pgimport.cli.messages import print_error
-from pgimport.extras import EX_CONFIG, explain_missing_package
+from pgimport.extras import explain_missing_package
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -68,7 +68,7 @@ def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         if message is None:
             raise
         print_error(f"pgimport: {message}")
-        return EX_CONFIG
+        return EXIT_PROGRAM_MISSING
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
