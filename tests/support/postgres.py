@@ -368,17 +368,19 @@ def run_postgres(
     *,
     tls: bool | Path = False,
     host: str = LOOPBACK,
+    disk: Path | None = None,
     **options: str,
 ) -> Iterator[PostgresServer]:
     """Runs a server of a major version with further settings; removes it and its files afterwards.
 
     `tls` is True for a self-signed certificate, or a folder with `tls.crt` and `tls.key`. `host` is the address on
-    which the server listens; on another address than loopback, it accepts every host.
+    which the server listens; on another address than loopback, it accepts every host. `disk` is a folder for its files,
+    which are in memory otherwise.
     """
     programs = programs or packaged_programs(major)
     port = _free_port()
     superuser_password = secrets.token_hex(16)
-    with open_server_folder(major) as home:
+    with open_server_folder(major, disk=disk) as home:
         log = home / "log"
         if programs.files is not None:
             shutil.copytree(programs.files, home, dirs_exist_ok=True)

@@ -21,13 +21,14 @@ ORPHAN_SECONDS = 60  # a younger folder may belong to a process that does not ho
 
 
 @contextmanager
-def open_server_folder(major: int, memory: Path = MEMORY) -> Iterator[Path]:
+def open_server_folder(major: int, memory: Path = MEMORY, disk: Path | None = None) -> Iterator[Path]:
     """Creates a folder for a server's files, and removes it at the end of the block.
 
-    Also removes the folders that killed test runs left in memory.
+    `disk`: a folder in which to create it instead of memory. Also removes the folders that killed test runs left in
+    memory.
     """
     remove_orphans(memory)
-    parent = memory if _has_room(memory) else None
+    parent = disk or (memory if _has_room(memory) else None)
     home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{major}-", dir=parent))
     try:
         with (home / LOCK).open("w") as lock:

@@ -34,3 +34,11 @@ def test_the_folder_of_a_killed_run_is_removed(tmp_path: Path) -> None:
 def test_a_small_memory_is_not_used(tmp_path: Path) -> None:
     with open_server_folder(18, tmp_path / "missing") as home:
         assert home.is_dir()
+
+
+def test_a_server_that_is_measured_is_on_the_disk_that_it_names(tmp_path: Path) -> None:
+    memory, disk = tmp_path / "memory", tmp_path / "disk"
+    for folder in (memory, disk):
+        folder.mkdir()
+    with open_server_folder(18, memory, disk=disk) as home:
+        assert home.parent == disk

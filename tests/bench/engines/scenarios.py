@@ -184,8 +184,8 @@ def _run_servers(
 ) -> Iterator[_ServerPair]:
     """Run source and target of one major. With a link, the source is at its far end."""
     with (
-        _run_server(plan, major, clients, link) as source,
-        _run_server(plan, major, clients, None) as target,
+        _run_server(plan, major, clients, folder, link) as source,
+        _run_server(plan, major, clients, folder, None) as target,
     ):
         results.versions[f"PostgreSQL {major}"] = source.query("SHOW server_version")[0][0]
         setup = RoundSetup(
@@ -201,7 +201,9 @@ def _run_servers(
 
 
 @contextmanager
-def _run_server(plan: Plan, major: int, clients: Path, link: Link | None) -> Iterator[PostgresServer]:
+def _run_server(
+    plan: Plan, major: int, clients: Path, folder: Path, link: Link | None
+) -> Iterator[PostgresServer]:
     local = tree_programs(major, server_tree(major), clients)
 
     def enter(program: str, home: Path) -> list[str | Path]:
@@ -209,5 +211,6 @@ def _run_server(plan: Plan, major: int, clients: Path, link: Link | None) -> Ite
 
     programs = Programs(local.bin, enter, local.home, local.account)
     options = {**DURABLE, "shared_buffers": plan.shared_buffers}
-    with run_postgres(major, programs, tls=True, host=link.far if link else LOOPBACK, **options) as server:
+    host = link.far if link else LOOPBACK
+    with run_postgres(major, programs, tls=True, host=host, disk=folder, **options) as server:
         yield server
