@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import subprocess
 import sys
 
 from tests.bench import api_load, operator_latency, operator_overhead, operator_scale, pod_memory, pod_startup
@@ -15,6 +16,11 @@ QUICK_FOLDER = FOLDER / "results"  # not committed: its figures only show that e
 WITHOUT_ENGINES = Report(facts=[("Engines", "not measured: run `make bench` as root")])
 
 
+def _measure_copies() -> None:
+    """Writes a report of its own, because it needs no cluster and is run alone too."""
+    subprocess.run([sys.executable, "-m", "tests.bench.copies"], check=True)
+
+
 def main(scale: str) -> int:
     """Return 0 even if a goal is missed: the report shows it."""
     if scale not in ("", "full", "quick"):
@@ -23,6 +29,8 @@ def main(scale: str) -> int:
     quick = scale == "quick"
     # The engines come first: the other measures leave thousands of objects, and the cluster is busy deleting them.
     engines = measure_engines("quick" if quick else "full") if os.geteuid() == 0 else WITHOUT_ENGINES
+    if os.geteuid() == 0:
+        _measure_copies()
     overhead_rounds = operator_overhead.QUICK_ROUNDS if quick else operator_overhead.FULL_ROUNDS
     overhead = operator_overhead.measure_overhead(overhead_rounds)
     startup = pod_startup.measure_pod_startup(pod_startup.QUICK if quick else pod_startup.FULL)

@@ -71,9 +71,9 @@ def _format_detail(detail: Detail) -> list[str]:
     return [f"## {detail.title}", "", detail.text, "", *plot, *format_table(detail.rows), ""]
 
 
-def format_report(report: Report, origin: str) -> str:
+def format_report(report: Report, origin: str, title: str = "Benchmarks") -> str:
     """Format the report as Markdown. `origin` says which command wrote it, and when."""
-    lines = ["# Benchmarks", "", origin, "", *format_table([("", ""), *report.facts]), ""]
+    lines = [f"# {title}", "", origin, "", *format_table([("", ""), *report.facts]), ""]
     summary = [
         (
             measure.title,
@@ -91,14 +91,16 @@ def format_report(report: Report, origin: str) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def write_report(report: Report, folder: Path, *, quick: bool) -> None:
+def write_report(
+    report: Report, folder: Path, *, quick: bool, title: str = "Benchmarks", command: str = "make bench"
+) -> None:
     """Write the report in both formats, and its plots."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    origin = f"Written by `make bench` on {now}."
+    origin = f"Written by `{command}` on {now}."
     if quick:
-        origin = f"Written by `BENCH=quick make bench` on {now}: the databases are too small for meaningful figures."
+        origin = f"Written by `BENCH=quick {command}` on {now}: the databases are too small for meaningful figures."
     (folder / "plots").mkdir(parents=True, exist_ok=True)
-    (folder / "report.md").write_text(format_report(report, origin), encoding="utf-8")
+    (folder / "report.md").write_text(format_report(report, origin, title), encoding="utf-8")
     for detail in report.details:
         if detail.plot:
             (folder / "plots" / f"{detail.plot_name}.svg").write_text(detail.plot, encoding="utf-8")

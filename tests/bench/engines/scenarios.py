@@ -201,9 +201,7 @@ def _run_servers(
 
 
 @contextmanager
-def _run_server(
-    plan: Plan, major: int, clients: Path, folder: Path, link: Link | None
-) -> Iterator[PostgresServer]:
+def _run_server(plan: Plan, major: int, clients: Path, folder: Path, link: Link | None) -> Iterator[PostgresServer]:
     local = tree_programs(major, server_tree(major), clients)
 
     def enter(program: str, home: Path) -> list[str | Path]:

@@ -1,0 +1,1 @@
+"""Benchmark of the copies of a golden preview."""
