@@ -24,7 +24,7 @@ from pgimport.model.owner_comment import DatabasePhase, ImportedContent, OwnerCo
 from pgimport.model.project_status import CloneMethod
 from pgimport.model.reasons import Reason
 from pgimport.model.result import DatabaseSetting
-from pgimport.server import preview_copy
+from pgimport.server import copied_content, preview_copy
 from pgimport.server.connection import MAINTENANCE_DATABASE, Connection, connect
 from pgimport.server.marked_objects import MarkedObject, drop_marked_object, read_marked_objects
 from pgimport.server.preview import PreviewPlan, drop_preview, ensure_preview, reset_preview
@@ -161,8 +161,8 @@ def test_the_statements_that_change_owners_are_read_and_run_in_parts(
 
     The owner of everything else, also of the source database itself, does not change.
     """
-    monkeypatch.setattr(preview_copy, "STATEMENTS_PER_FETCH", 7)
-    monkeypatch.setattr(preview_copy, "OWNERS_PER_TRANSACTION", 3)
+    monkeypatch.setattr(copied_content, "STATEMENTS_PER_FETCH", 7)
+    monkeypatch.setattr(copied_content, "OWNERS_PER_TRANSACTION", 3)
     with golden.server.connect(golden.database) as connection:
         connection.execute(f"SET ROLE {golden.owner}".encode())
         connection.execute("SELECT lo_create(n) FROM generate_series(1, 20) AS n")
@@ -193,6 +193,30 @@ def test_the_statements_that_change_owners_are_read_and_run_in_parts(
     with _open(golden, plan) as connection:
         owners = connection.execute("SELECT DISTINCT lomowner::regrole::text FROM pg_largeobject_metadata").fetchall()
     assert owners == [(plan.preview.role,)]
+
+
+def test_owners_change_one_by_one_if_the_lock_table_is_full(golden: PreviewScenario) -> None:
+    """A transaction locks the indexes of its tables too, and other copies and imports use the same lock table."""
+    refused: list[int] = []
+
+    def connect_to_full_lock_table(access: Access, dbname: str = MAINTENANCE_DATABASE, /) -> Connection:
+        connection = connect(access, dbname)
+
+        class Cursor(psycopg.Cursor[Any]):
+            def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+                if isinstance(query, bytes) and (changes := query.count(b" OWNER TO ")) > 1:
+                    refused.append(changes)
+                    raise psycopg.errors.OutOfMemory("out of shared memory")
+                return super().execute(query, *arguments, **options)
+
+        connection.cursor_factory = Cursor
+        return connection
+
+    plan = _plan(golden)
+    ensure_copy(golden.access, plan, connect=connect_to_full_lock_table)
+    assert refused
+    with _open(golden, plan) as connection:
+        connection.execute("ALTER TABLE new ADD y int")
 
 
 def test_settings_and_comment_of_the_source_are_written_anew(golden: PreviewScenario) -> None:

@@ -12,9 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import islice
 
-import psycopg
 from psycopg import errors as postgres
 from psycopg import sql
 
@@ -32,25 +30,25 @@ from pgimport.model.project_status import CloneMethod
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.carry_over import read_stored_settings, write_properties
 from pgimport.server.connection import Connect, Connection, connect, ensure_synchronous_commit, read_query, session
+from pgimport.server.copied_content import take_content
 from pgimport.server.database_locks import lock_database_name, share_database_name
 from pgimport.server.database_settings import build_set_statement
 from pgimport.server.preview import PreviewPlan, drop_with_role, finish_preview, refuse_foreign_objects
-from pgimport.server.roles import create_role, drop_role
+from pgimport.server.roles import create_role
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import ClientSession, allow_connections, end_client_sessions, end_sessions
+from pgimport.server.sessions import (
+    ClientSession,
+    allow_connections,
+    end_client_sessions,
+    end_sessions,
+)
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
-from pgimport.server.temporary_role import temporary_role
 
 _log = logging.getLogger(__name__)
 
 # Below this size, WAL_LOG is used: the two checkpoints that FILE_COPY forces cost the whole server more than the copy.
 FILE_COPY_FROM_BYTES = 64 * 1024 * 1024
 FIRST_WITH_CLONE = 180000  # file_copy_method
-# Objects whose owner changes in one transaction. It locks each of them with its indexes, and the lock table of a server
-# with default settings has room for 6,400 locks. 10,000 tables took 6 to 8 seconds.
-OWNERS_PER_TRANSACTION = 50
-# Statements that are in memory at once. A source can have millions of large objects.
-STATEMENTS_PER_FETCH = 5000
 POLL_SECONDS = 0.5
 # CREATE DATABASE waits 5 seconds for sessions in the source to end (CountOtherDBBackends in PostgreSQL's procarray.c).
 DISCONNECT_SECONDS = 6.0
@@ -276,86 +274,12 @@ def _complete(connection: Connection, access: Access, plan: CopyPlan, connect: C
     preview, database = plan.preview, sql.Identifier(plan.preview.database)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
     allow_connections(connection, preview.database)
-    _take_content(connection, access, plan, connect)
+    take_content(connection, access, preview, (plan.source, plan.source_role), connect)
     role = read_shared_objects(connection, roles=[preview.role]).roles[preview.role]
     record = parse_shadow_record(role.comment)
     _write_source_properties(connection, plan, record)
     finish_preview(connection, preview, record)
     _log.info("database %s is a copy of database %s", preview.database, plan.source)
-
-
-def _take_content(connection: Connection, access: Access, plan: CopyPlan, connect: Connect) -> None:
-    """Makes the role the owner of everything that belonged to the source's owner.
-
-    A temporary role does it, as a member of both: the admin never connects to a database with imported content. The
-    source's owner may have another name by now, if an import has replaced the source since.
-    """
-    preview = plan.preview
-    rows = connection.execute(read_query("content_owners"), {"database": preview.database}).fetchall()
-    owners = [
-        name
-        for name, comment in rows
-        # The command line leaves no mark on the owner of an import.
-        if (parse_owner_comment(comment) is not None or name == plan.source_role) and name != preview.role
-    ]
-    temporary = f"pgimport_temporary_{short_hash(preview.database, 20)}"
-    if not owners:
-        drop_role(connection, access, temporary, connect)  # a crash after the last change may have left it
-        return
-    members = (preview.role, *owners)
-    with (
-        temporary_role(
-            access, preview.database, preview.mark, connect, member_of=members, name=temporary
-        ) as role_access,
-        session(role_access, preview.database, connect) as member,
-    ):
-        member.execute("SET client_encoding TO sql_ascii")  # no conversion: the names are sent back as they came
-        for statements in _read_owner_changes(member, preview.role, owners):
-            try:
-                # PostgreSQL runs the statements of one simple query as one transaction.
-                member.execute(b"; ".join(statements))
-            except postgres.InsufficientPrivilege:
-                _change_owners_singly(member, plan.source, statements)
-
-
-def _change_owners_singly(member: Connection, source: str, statements: list[bytes]) -> None:
-    """Raises Refused with the name of the first object whose owner cannot change.
-
-    The new owner lacks a right on another object. In a database that an earlier release filled, it can be a right on an
-    object of an extension.
-    """
-    for statement in statements:
-        try:
-            member.execute(statement)
-        except postgres.InsufficientPrivilege as error:
-            changed = statement.decode(errors="replace").removeprefix("ALTER ").partition(" OWNER TO ")[0]
-            message = (
-                f"{changed} in database {source} cannot belong to the owner of a copy: {error.diag.message_primary}"
-                f" ({error.sqlstate})"
-            )
-            advice = (
-                "Import into the preview that is to be copied again: the import grants the rights on extensions. Then"
-                " set spec.resetAt of this preview."
-            )
-            raise Refused(Failure(Reason.SERVER_REFUSED, message, advice)) from error
-
-
-def _read_owner_changes(member: Connection, owner: str, owners: list[str]) -> Iterator[list[bytes]]:
-    """Yields the statements of the query `owner_changes` in groups, each for one transaction.
-
-    The server keeps them in a cursor that outlives these transactions, and writes it to disk if it is large.
-    """
-    declare = b"DECLARE owner_changes CURSOR WITH HOLD FOR " + read_query("owner_changes")
-    # Client-side binding: DECLARE takes no parameters.
-    psycopg.ClientCursor(member).execute(declare, {"owner": owner, "owners": owners})
-    while True:
-        rows = member.execute(f"FETCH {STATEMENTS_PER_FETCH} FROM owner_changes".encode()).pgresult
-        if rows is None or rows.ntuples == 0:
-            break
-        statements = (rows.get_value(row, 0) or b"" for row in range(rows.ntuples))
-        while group := list(islice(statements, OWNERS_PER_TRANSACTION)):
-            yield group
-    member.execute("CLOSE owner_changes")
 
 
 def _write_source_properties(connection: Connection, plan: CopyPlan, record: ShadowRecord) -> None:
