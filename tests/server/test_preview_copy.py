@@ -672,6 +672,8 @@ def test_sessions_in_the_source_end_only_if_the_user_allows_it(scenario: Preview
         with pytest.raises(ServerUnavailable) as caught:
             ensure_copy(scenario.access, plan)
         assert caught.value.failure.reason is Reason.TARGET_BUSY
+        assert f"is in use: sessions of {scenario.owner}" in caught.value.failure.message
+        assert "End these sessions" in caught.value.failure.hint
         assert user.execute("SELECT 1").fetchone() == (1,)
         ensure_copy(scenario.access, dataclasses.replace(plan, disconnect=True))
         with pytest.raises(psycopg.OperationalError):
@@ -682,6 +684,21 @@ def test_sessions_in_the_source_end_only_if_the_user_allows_it(scenario: Preview
     log = scenario.server.log.read_text(errors="replace") if scenario.server.log else ""
     assert f'ALTER DATABASE "{plan.preview.database}" ALLOW_CONNECTIONS' in log
     assert f'ALTER DATABASE "{scenario.database}" ALLOW_CONNECTIONS' not in log
+
+
+def test_a_prepared_transaction_that_keeps_the_source_is_named(scenario: PreviewScenario) -> None:
+    """Nobody can end it like a session, so the copy would wait for ever without a word about it."""
+    plan = _plan(scenario, disconnect=True)
+    with scenario.as_owner() as user:
+        user.execute("BEGIN; CREATE TABLE later (id int); PREPARE TRANSACTION 'later'")
+    with pytest.raises(ServerUnavailable) as caught:
+        ensure_copy(scenario.access, plan)
+    assert caught.value.failure.message.endswith(f"is in use: prepared transactions of {scenario.owner}")
+    assert caught.value.failure.hint == "Commit or roll back the prepared transactions."
+    with scenario.as_owner() as user:
+        user.execute("COMMIT PREPARED 'later'")
+    ensure_copy(scenario.access, plan)
+    assert sorted(_list_tables(scenario, plan)) == ["later", "old"]
 
 
 def test_a_source_larger_than_the_limit_is_refused_and_an_older_copy_stays(golden: PreviewScenario) -> None:
@@ -760,10 +777,12 @@ def test_a_complete_copy_gets_the_password_of_a_new_secret(golden: PreviewScenar
     assert _read(golden, plan).copy_number == 1
 
 
-@pytest.mark.parametrize("gone", [True, False], ids=["gone", "about to be dropped"])
-def test_a_source_that_is_gone_is_waited_for(golden: PreviewScenario, gone: bool) -> None:
-    if gone:
+@pytest.mark.parametrize("state", ["gone", "half dropped", "about to be dropped"])
+def test_a_source_that_is_gone_is_waited_for(golden: PreviewScenario, state: str) -> None:
+    if state == "gone":
         drop_preview(golden.access, golden.database, golden.owner)
+    elif state == "half dropped":  # by somebody else
+        golden.query("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s RETURNING 1", golden.database)
     else:
         mark = golden.mark.model_copy(update={"phase": DatabasePhase.DROPPING})
         golden.server.execute(f"COMMENT ON ROLE {golden.owner} IS '{format_owner_comment(mark)}'")

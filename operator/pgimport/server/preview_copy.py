@@ -41,6 +41,8 @@ from pgimport.server.sessions import (
     allow_connections,
     end_client_sessions,
     end_sessions,
+    read_prepared_transactions,
+    read_sessions,
 )
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
 
@@ -153,8 +155,9 @@ def _read_source(connection: Connection, plan: CopyPlan) -> ShadowRecord:
     source = read_shared_objects(connection, databases=[plan.source], roles=[plan.source_role])
     owner = source.roles.get(plan.source_role)
     phase = owner.mark.phase if owner is not None and owner.mark is not None else None
+    database = source.databases.get(plan.source)
     complete = phase in (None, DatabasePhase.READY)  # None: an older release created it
-    if plan.source not in source.databases or owner is None or not complete:
+    if database is None or database.invalid or owner is None or not complete:
         message = f"database {plan.source}, which is to be copied, does not exist or is not complete"
         raise ServerUnavailable(Failure(Reason.SOURCE_PREVIEW_NOT_READY, message))
     record = parse_shadow_record(owner.comment)
@@ -176,8 +179,11 @@ def _copy_database(
     size = _read_size(connection, plan.source)
     method, started = _choose_method(connection, size), time.monotonic()
     connection.execute(f"SET statement_timeout = '{int(plan.timeout_seconds)}s'".encode())
-    with _disconnecting(access, plan, connect):
-        method = _create_database(connection, plan, method)
+    try:
+        with _disconnecting(access, plan, connect):
+            method = _create_database(connection, plan, method)
+    except postgres.ObjectInUse as error:
+        raise ServerUnavailable(_describe_use(connection, plan, error)) from error
     connection.execute("RESET statement_timeout")
     seconds = time.monotonic() - started
     _log.info("copied %d bytes to database %s by %s in %.1f s", size, preview.database, method.value, seconds)
@@ -241,6 +247,22 @@ def _create_database(connection: Connection, plan: CopyPlan, method: CloneMethod
         connection.execute(statement)
         return CloneMethod.FILE_COPY
     return method
+
+
+def _describe_use(connection: Connection, plan: CopyPlan, error: postgres.ObjectInUse) -> Failure:
+    """Names the sessions and prepared transactions in the source. PostgreSQL's message only counts them."""
+    users = sorted({str(client) for client in read_sessions(connection, databases=[plan.source])})
+    owners = sorted({item.owner for item in read_prepared_transactions(connection, [plan.source])})
+    causes, advice = [], []
+    if users:
+        causes.append(f"sessions of {', '.join(users)}")
+        advice.append("End these sessions. If a monitoring tool opens them, exclude this database there.")
+    if owners:
+        causes.append(f"prepared transactions of {', '.join(owners)}")
+        advice.append("Commit or roll back the prepared transactions.")
+    cause = " and ".join(causes) or error.diag.message_detail or error.diag.message_primary
+    message = f"database {plan.source}, which is to be copied, is in use: {cause}"
+    return Failure(Reason.TARGET_BUSY, message, " ".join(advice))
 
 
 @contextmanager

@@ -95,10 +95,15 @@ def end_sessions(connection: Connection, *, databases: Iterable[str], roles: Ite
 
     Signals one process at a time, so that a superuser's session does not keep the others alive.
     """
-    rows = connection.execute(
-        read_query("client_sessions"), {"databases": list(databases), "roles": list(roles)}
-    ).fetchall()
-    return end_client_sessions(connection, [ClientSession(*row) for row in rows])
+    return end_client_sessions(connection, read_sessions(connection, databases=databases, roles=roles))
+
+
+def read_sessions(
+    connection: Connection, *, databases: Iterable[str], roles: Iterable[str] = ()
+) -> list[ClientSession]:
+    """Returns the sessions in these databases and of these roles."""
+    names = {"databases": list(databases), "roles": list(roles)}
+    return [ClientSession(*row) for row in connection.execute(read_query("client_sessions"), names).fetchall()]
 
 
 def end_client_sessions(connection: Connection, clients: Iterable[ClientSession]) -> list[ClientSession]:
