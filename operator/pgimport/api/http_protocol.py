@@ -9,6 +9,7 @@ import asyncio
 import json
 from http import HTTPStatus
 from itertools import count
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,6 +18,12 @@ HEADER_SECONDS = 10.0  # from a connection's first byte of a request to the end 
 RESPONSE_SECONDS = 60.0  # from the time at which a client does not read fast enough to the end of the response
 MAX_CONNECTIONS = 4000  # each takes up to 40 kB before its first request
 _numbers = count()  # of connections; several may begin in the same millisecond
+
+
+def find_stop_event(state: dict[str, Any]) -> asyncio.Event:
+    """Returns the event that is set when the server stops while the request with this state runs."""
+    event: asyncio.Event = state.setdefault("stopping", asyncio.Event())
+    return event
 
 
 class ApiProtocol(H11Protocol):
@@ -38,6 +45,12 @@ class ApiProtocol(H11Protocol):
         self._stop_header_timer()
         self._stop_response_timer()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Called when the server stops. Ends a response that would last until the client leaves."""
+        super().shutdown()
+        if self.cycle is not None:
+            find_stop_event(self.scope["state"]).set()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -272,6 +273,16 @@ def test_open_pages_learn_of_changes(api: Api, page: PageClient) -> None:
         assert "event: changed" in lines  # the view of this client has seen nothing yet
         start_import(api)
         assert "event: changed" in lines
+
+
+def test_open_pages_do_not_delay_the_stop_of_the_api(api: Api, page: PageClient) -> None:
+    with ExitStack() as server:
+        url = server.enter_context(serve(api.context))
+        with httpx.stream("GET", f"{url}/ui/changes", headers={"Cookie": page.cookie}) as stream:
+            lines = stream.iter_lines()
+            assert "event: changed" in lines
+            server.close()
+            list(lines)  # raises an error if the response is not complete
 
 
 def test_a_browser_that_leaves_at_once_holds_no_stream(api: Api, page: PageClient) -> None:
