@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from tests.api.conftest import SOURCE, Api, serve, start_import
 from tests.api.page.page_client import SAME_ORIGIN, PageClient, a_condition, a_time
 
 from pgimport.api.app import build_app
-from pgimport.api.page import project_objects
+from pgimport.api.page import project_objects, rendering
 from pgimport.api.request_limits import RequestLimit
 from pgimport.kubernetes_client import json_cache
 from pgimport.kubernetes_client.custom_resources import parse_project
@@ -256,6 +257,15 @@ def test_unknown_pages_are_pages(page: PageClient) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "no such page" in answer.text
     assert page.get("/static/../page.py").status_code == 404
+
+
+def test_a_cache_never_mixes_files_of_two_releases(page: PageClient) -> None:
+    text = page.get("/imports").text
+    urls = re.findall(r'"/ui(/static/[^"]+)"', text)
+    assert len(urls) == len(rendering.STATIC_FILES)
+    for url in urls:
+        assert "immutable" in page.get(url).headers["cache-control"]
+        assert page.get(url[:-1] + "x").headers["cache-control"] == "no-store"
 
 
 def test_an_upload_begins_in_the_project(page: PageClient) -> None:

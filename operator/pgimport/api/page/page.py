@@ -15,7 +15,7 @@ from pgimport.api.page.page_access import (
     check_origin,
 )
 from pgimport.api.page.paths import PREFIX
-from pgimport.api.page.rendering import STATIC_FILES, read_static, redirect
+from pgimport.api.page.rendering import STATIC_FILES, hash_static, read_static, redirect
 from pgimport.model.errors import PgimportError
 
 
@@ -32,10 +32,12 @@ def build_page(context: ApiContext | None) -> FastAPI:
         return redirect(f"{PREFIX}/imports")
 
     @page.get("/static/{name}")
-    def send_static(name: str) -> Response:
+    def send_static(name: str, version: str = "") -> Response:
         if name not in STATIC_FILES:
             raise ApiError(404, "no such page")
-        headers = {"Cache-Control": "max-age=3600", "X-Content-Type-Options": "nosniff"}
+        # During an upgrade, a replica with other files may have rendered the page.
+        caching = "max-age=31536000, immutable" if version == hash_static(name) else "no-store"
+        headers = {"Cache-Control": caching, "X-Content-Type-Options": "nosniff"}
         return Response(read_static(name), media_type=STATIC_FILES[name], headers=headers)
 
     return page

@@ -1,5 +1,6 @@
 """Renders the templates, with the headers that each response of the page has."""
 
+import hashlib
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -9,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pgimport import __version__
+from pgimport.api.page.paths import PREFIX
 from pgimport.model.visible_text import show_controls
 
 # Scripts, styles and requests come from and go to the page's own origin, and nothing is inline.
@@ -29,6 +31,17 @@ STATIC_FILES = {"page.css": "text/css", "page.js": "text/javascript", "htmx.min.
 def read_static(name: str) -> bytes:
     """Returns a file that the page loads. `name` is one of STATIC_FILES."""
     return files("pgimport.api.page").joinpath("static", name).read_bytes()
+
+
+@cache
+def hash_static(name: str) -> str:
+    """Returns the version of such a file, which is part of its URL. So a cache never mixes files of two releases."""
+    return hashlib.sha256(read_static(name)).hexdigest()[:16]
+
+
+def build_static_url(name: str) -> str:
+    """Returns the URL of such a file."""
+    return f"{PREFIX}/static/{name}?version={hash_static(name)}"
 
 
 def render(template: str, values: dict[str, Any], status: int = 200, upload_origin: str = "") -> HTMLResponse:
@@ -55,7 +68,7 @@ def _environment() -> Environment:
         finalize=_show_value,
     )
     environment.filters.update(bytes=format_bytes, time=format_minute, span=format_span)
-    environment.globals["version"] = __version__
+    environment.globals.update(version=__version__, static=build_static_url)
     return environment
 
 
