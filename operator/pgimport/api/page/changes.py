@@ -12,7 +12,7 @@ from pgimport.api.api_context import CurrentContext
 from pgimport.api.authorization import CallerAccess
 from pgimport.api.http_protocol import find_stop_event
 from pgimport.api.page.page_access import Session
-from pgimport.api.page.project_objects import list_namespaces
+from pgimport.api.page.project_objects import list_namespaces, list_projects
 
 POLL_SECONDS = 2.0
 KEEPALIVE_SECONDS = 15.0
@@ -35,7 +35,7 @@ async def stream_changes(
 
     `seen`: the number of changes that the view shows, by `count_changes`.
     """
-    namespaces = list_namespaces(session)
+    namespaces = list_namespaces(list_projects(session))
     stopping = find_stop_event(request.scope["state"])
 
     async def stream() -> AsyncIterator[bytes]:

@@ -17,7 +17,14 @@ from pgimport.api.object_names import ObjectNamer
 from pgimport.api.page.import_views import build_import_row, build_import_view, find_free_targets, plot_durations
 from pgimport.api.page.page_access import Form, PageAccess, parse_form
 from pgimport.api.page.paths import PREFIX
-from pgimport.api.page.project_objects import MAX_ROWS, count_changes, list_imports, list_previews, list_projects
+from pgimport.api.page.project_objects import (
+    MAX_ROWS,
+    choose_projects,
+    count_changes,
+    list_imports,
+    list_previews,
+    list_projects,
+)
 from pgimport.api.page.rendering import redirect, render
 from pgimport.api.preflight_models import PreflightRequest
 from pgimport.api.request_origin import RequestOrigin
@@ -35,15 +42,16 @@ PAGE_ROWS = 100
 @router.get("/imports")
 def show_imports(access: PageAccess, project: str = "", state: str = "", limit: int = PAGE_ROWS) -> Response:
     access.require_scope(ApiScope.JOBS_READ)
-    limit, seen = min(max(limit, 1), MAX_ROWS), count_changes(access)
-    imports, more = list_imports(access, project, state, limit)
+    limit, projects = min(max(limit, 1), MAX_ROWS), list_projects(access)
+    seen = count_changes(access, projects)
+    imports, more = list_imports(access, choose_projects(projects, project), state, limit)
     values = {
         "title": "Imports",
         "tab": "imports",
         "rows": [build_import_row(owner, item) for owner, item in imports],
         "more": min(limit * 2, MAX_ROWS) if more and limit < MAX_ROWS else None,
         "cut": more and limit == MAX_ROWS,
-        "projects": [owner.meta.name for owner in list_projects(access)],
+        "projects": [owner.meta.name for owner in projects],
         "states": [state.value for state in ImportState],
         "project": project,
         "state": state,
@@ -92,7 +100,7 @@ def _json(text: str) -> Response:
 @router.get("/imports/{job_id}")
 def show_import(job_id: str, access: PageAccess) -> Response:
     access.require_scope(ApiScope.JOBS_READ)
-    seen = count_changes(access)
+    seen = count_changes(access, list_projects(access))
     view = build_import_view(*access.find_import(job_id))
     return render("import.html", {"title": view.row.name, "tab": "imports", "view": view, "seen": seen})
 
@@ -145,7 +153,7 @@ def _render_form(
     access.require_scope(ApiScope.PROJECTS_WRITE)
     projects = list_projects(access)
     chosen = form.get("project") or (projects[0].meta.name if projects else "")
-    previews = [preview for _, preview in list_previews(access, chosen)] if chosen else []
+    previews = [preview for _, preview in list_previews(access, choose_projects(projects, chosen))] if chosen else []
     values = {
         "title": "New import",
         "tab": "imports",

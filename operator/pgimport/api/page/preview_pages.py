@@ -12,7 +12,13 @@ from pgimport.api.object_names import ObjectNamer
 from pgimport.api.page.page_access import Form, PageAccess, parse_form
 from pgimport.api.page.paths import PREFIX
 from pgimport.api.page.preview_views import build_preview_row, build_schedule_row
-from pgimport.api.page.project_objects import count_changes, list_previews, list_projects, list_schedules
+from pgimport.api.page.project_objects import (
+    choose_projects,
+    count_changes,
+    list_previews,
+    list_projects,
+    list_schedules,
+)
 from pgimport.api.page.rendering import redirect, render
 from pgimport.api.preview_models import ExtendRequest, PreviewRequest
 from pgimport.api.preview_routes import create_preview, delete_preview, extend_preview, get_connections, reset_preview
@@ -108,9 +114,10 @@ def show_connection(preview_id: str, access: PageAccess) -> Response:
 @router.get("/schedules")
 def show_schedules(access: PageAccess, context: CurrentContext) -> Response:
     access.require_scope(ApiScope.PROJECTS_READ)
-    now, seen = context.now(), count_changes(access)
-    previews = [build_preview_row(owner, item, now) for owner, item in list_previews(access, "") if item.golden]
-    rows = [build_schedule_row(owner, item) for owner, item in list_schedules(access)]
+    now, projects = context.now(), list_projects(access)
+    seen = count_changes(access, projects)
+    previews = [build_preview_row(owner, item, now) for owner, item in list_previews(access, projects) if item.golden]
+    rows = [build_schedule_row(owner, item) for owner, item in list_schedules(access, projects)]
     values = {
         "title": "Golden previews and schedules",
         "tab": "schedules",
@@ -125,10 +132,10 @@ def _render_previews(
     access: CallerAccess, context: CurrentContext, project: str, error: ApiError | None = None
 ) -> Response:
     access.require_scope(ApiScope.PROJECTS_READ)
-    now, seen = context.now(), count_changes(access)
-    rows = [
-        build_preview_row(owner, preview, now) for owner, preview in list_previews(access, project, MAX_PREVIEWS + 1)
-    ]
+    now, projects = context.now(), list_projects(access)
+    seen = count_changes(access, projects)
+    previews = list_previews(access, choose_projects(projects, project), MAX_PREVIEWS + 1)
+    rows = [build_preview_row(owner, preview, now) for owner, preview in previews]
     values = {
         "title": "Previews",
         "tab": "previews",
@@ -136,7 +143,7 @@ def _render_previews(
         "seen": seen,
         "cut": len(rows) > MAX_PREVIEWS,
         "golden": [row for row in rows if row.golden and row.state == "ready"],
-        "projects": [owner.meta.name for owner in list_projects(access)],
+        "projects": [owner.meta.name for owner in projects],
         "project": project,
         "error": error.text if error else "",
     }
