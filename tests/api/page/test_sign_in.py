@@ -7,7 +7,7 @@ import pytest
 from tests.api.conftest import Api, a_session
 from tests.api.page.page_client import PageClient
 
-from pgimport.api.page.session_cookie import LIFETIME, seal, unseal
+from pgimport.api.page.session_cookie import COOKIE, LIFETIME, seal, unseal
 
 SECRET = secrets.token_bytes(32)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,6 +58,14 @@ def test_a_script_without_a_session_opens_the_sign_in(api: Api) -> None:
 
 def test_a_session_of_clerk_is_accepted(api: Api) -> None:
     assert PageClient(api, None).get("/imports", Cookie=f"__session={a_session()}").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["expired", "capy_live_wrong"])
+def test_a_key_that_is_no_longer_valid_does_not_hide_a_session_of_clerk(api: Api, key: str) -> None:
+    cookie = f"{COOKIE}={seal(api.keys.get(key, key), api.context.secret, datetime.now(UTC))}"
+    page = PageClient(api, None)
+    assert page.get("/imports", Cookie=f"{cookie}; __session={a_session()}").status_code == 200
+    assert page.get("/imports", Cookie=cookie).headers["location"] == "/ui/sign-in"
 
 
 def test_signing_out_removes_the_cookie(api: Api) -> None:

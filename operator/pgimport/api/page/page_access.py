@@ -28,12 +28,12 @@ class SignInNeeded(Exception):
     """The browser has no valid session."""
 
 
-def find_credentials(request: Request) -> str | None:
-    """Returns the API key of our cookie, or the session token of Clerk's."""
+def list_credentials(request: Request) -> list[str]:
+    """Lists the API key of our cookie and the session token of Clerk's, whichever the browser has."""
     context = context_of(request)
     sealed = request.cookies.get(COOKIE)
     own = unseal(sealed, context.secret, context.now()) if sealed else None
-    return own or request.cookies.get(CLERK_COOKIE)
+    return [text for text in (own, request.cookies.get(CLERK_COOKIE)) if text]
 
 
 async def check_origin(request: Request) -> None:
@@ -50,16 +50,21 @@ def _host(request: Request) -> str:
 
 
 async def _read_session(request: Request) -> CallerAccess:
-    """Returns what the user may access. Raises SignInNeeded, and ApiError 429 and 503."""
-    credentials = find_credentials(request)
-    if credentials is None:
-        raise SignInNeeded
-    try:
-        return await authenticate(request, credentials)
-    except ApiError as error:
-        if error.status == 401:
-            raise SignInNeeded from error
-        raise
+    """Returns what the user may access. A key that is no longer valid does not hide a session of Clerk.
+
+    Raises SignInNeeded, and ApiError 429 and 503.
+    """
+    refusal: ApiError | None = None
+    for credentials in list_credentials(request):
+        try:
+            return await authenticate(request, credentials)
+        except ApiError as error:
+            if error.status not in (401, 429):
+                raise
+            refusal = error
+    if refusal is not None and refusal.status != 401:
+        raise refusal
+    raise SignInNeeded from refusal
 
 
 async def read_form(request: Request) -> dict[str, str]:
