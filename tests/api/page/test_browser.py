@@ -1,15 +1,14 @@
 """The page in a real browser: signing in, live changes, uploads, no script, narrow windows, accessibility."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 from tests.api.conftest import SOURCE, Api, start_import
+from tests.api.page.conftest import sign_in
 from tests.api.page.page_client import a_condition, a_time
-from tests.support.browser import run_browser
 
 from pgimport.model.names import IMPORTS, PREVIEWS, SCHEDULES
 
@@ -17,38 +16,6 @@ pytestmark = [pytest.mark.thorough, pytest.mark.browser]
 VIEWS = ("/imports", "/imports/new", "/previews", "/schedules")
 HOSTILE = "<b onmouseover=alert(1)>\x07" + "x" * 10_000
 PICTURES = os.environ.get("PGIMPORT_WRITE_PICTURES")  # a folder for a picture of each view
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with run_browser() as running:
-        yield running
-
-
-@pytest.fixture
-def context(browser: Browser, api: Api) -> Iterator[BrowserContext]:
-    opened = browser.new_context(base_url=api.url.replace("127.0.0.1", "localhost"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext, api: Api) -> Iterator[Page]:
-    page, problems = sign_in(context, api), []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("dialog", lambda dialog: problems.append(dialog.message))
-    page.on("console", lambda message: problems.append(message.text) if "Security Policy" in message.text else None)
-    yield page
-    assert not problems
-
-
-def sign_in(context: BrowserContext, api: Api) -> Page:
-    page = context.new_page()
-    page.goto("/ui/")
-    page.get_by_label("API key").fill(api.keys["all"])
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/ui/imports")
-    return page
 
 
 @pytest.fixture(scope="module")

@@ -115,6 +115,6 @@ function send(file, place, bar) {
     };
     request.onerror = () => reject(new Error("the connection ended, or the store does not accept uploads from this page"));
     request.open("PUT", place.upload_url);
-    request.send(file);
+    request.send(file.slice()); // has no media type, whose header a CORS rule of the store would have to allow
   });
 }
