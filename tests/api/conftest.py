@@ -185,7 +185,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             ),  # signs, and never answers
             resolver=build_resolver(lambda host, _: [PUBLIC if host.endswith(".example.com") else host]),
         )
-        context.cache.start()
+        context.start_cache()
         assert context.cache.wait_for(lambda: context.cache.ready, 20)
         with serve(context) as url, httpx.Client(base_url=url, timeout=20) as client:
             yield Api(url, kubernetes, context, keys, client)

@@ -10,6 +10,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from pgimport.api.object_limits import ObjectLimits
+from pgimport.api.progress_history import ProgressHistory
 from pgimport.api.request_limits import HostResolver, RequestLimit
 from pgimport.kubernetes_client.api_client import KubernetesClient
 from pgimport.kubernetes_client.json_cache import JsonCache
@@ -93,6 +94,11 @@ class ApiContext:
     )
     upload_limit: RequestLimit = field(default_factory=lambda: RequestLimit("uploads", MAX_UPLOADS, MAX_UPLOADS_EACH))
     object_limits: ObjectLimits
+    progress_history: ProgressHistory = field(default_factory=ProgressHistory)
+
+    def start_cache(self) -> None:
+        """Starts to read and watch all objects."""
+        self.cache.start(self.progress_history.observe)
 
 
 # A coroutine function, because FastAPI would run a plain function in a worker thread, which takes longer.

@@ -65,7 +65,7 @@ def serve(context: ApiContext, settings: ApiSettings) -> None:
     # uvicorn handles SIGTERM, finishes running requests and raises the signal again: a requested stop is no error.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     stop = threading.Event()
-    context.cache.start()
+    context.start_cache()
     if isinstance(context.store, LocalStore):
         start_upload_sweeps(context.store, context.cache, stop)
     try:

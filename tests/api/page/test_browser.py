@@ -19,9 +19,17 @@ PICTURES = os.environ.get("PGIMPORT_WRITE_PICTURES")  # a folder for a picture o
 
 
 @pytest.fixture(scope="module")
-def job_id(api: Api) -> str:
-    """A failed import with texts of every kind, a running one, a golden preview and a schedule."""
+def job_id(job_ids: tuple[str, str]) -> str:
+    return job_ids[0]
+
+
+@pytest.fixture(scope="module")
+def job_ids(api: Api) -> tuple[str, str]:
+    """A failed import with texts of every kind, a running and two completed ones, a golden preview, a schedule."""
     failed, running = start_import(api), start_import(api)
+    for minutes in (4, 9):
+        name = start_import(api).partition(".")[2]
+        api.set_status(IMPORTS, name, state="completed", startedAt=a_time(minutes=minutes), completedAt=a_time())
     api.set_status(
         IMPORTS,
         failed.partition(".")[2],
@@ -34,8 +42,9 @@ def job_id(api: Api) -> str:
         skippedObjects=[{"object": "TABLE public.orders", "why": HOSTILE, "group": "refused", "rows": 3}],
         preflight={"checks": [{"name": "source_reachable", "status": "fail", "detail": HOSTILE}]},
     )
-    progress = {"phase": "data", "percent": 42, "bytesDone": 10, "bytesTotal": 30, "bytesPerSecond": 5}
-    api.set_status(IMPORTS, running.partition(".")[2], state="running", progress=progress)
+    for done in (2, 9, 11, 25):
+        progress = {"phase": "data", "percent": 3 * done, "bytesDone": 1000 * done, "bytesTotal": 33_000}
+        api.set_status(IMPORTS, running.partition(".")[2], state="running", progress=progress)
     template = {
         "project": "shop",
         "source": {"urlSecretRef": {"name": "s", "key": "url"}},
@@ -53,7 +62,7 @@ def job_id(api: Api) -> str:
         path = f"/apis/capydb.dev/v1alpha1/namespaces/shop/{kind}"
         api.context.cluster.create(path, {"apiVersion": "capydb.dev/v1alpha1", "metadata": meta, **body})
         api.set_status(kind, "nightly", state="ready", dataAsOf=a_time(hours=7))
-    return failed
+    return failed, running
 
 
 def test_the_browser_keeps_the_session_and_forgets_it(page: Page) -> None:
@@ -140,18 +149,20 @@ def test_a_failed_upload_says_why(page: Page, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
-def test_every_view_can_be_used_by_everyone(browser: Browser, api: Api, job_id: str, width: int, scheme: str) -> None:
+def test_every_view_can_be_used_by_everyone(
+    browser: Browser, api: Api, job_ids: tuple[str, str], width: int, scheme: str
+) -> None:
     viewport = {"width": width, "height": 800}
     url = api.url.replace("127.0.0.1", "localhost")
     context = browser.new_context(base_url=url, viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
     page = sign_in(context, api)
-    for name in (*VIEWS, f"/imports/{job_id}"):
+    for name in (*VIEWS, *(f"/imports/{job_id}" for job_id in job_ids)):
         page.goto(f"/ui{name}")
         violations = Axe().run(page).response["violations"]
         assert not [(violation["id"], violation["nodes"][0]["html"][:200]) for violation in violations], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the window"
         if PICTURES:
-            page.screenshot(path=f"{PICTURES}/{name.strip('/').replace('/', '-')[:20]}-{width}-{scheme}.png")
+            page.screenshot(path=f"{PICTURES}/{name.strip('/').replace('/', '-')[:80]}-{width}-{scheme}.png")
     context.close()
 
 

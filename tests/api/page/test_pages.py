@@ -251,7 +251,27 @@ def test_ended_imports_are_plotted(api: Api, page: PageClient) -> None:
         api.set_status(IMPORTS, name, "mall", state="completed", **times)
     text = page.get("/imports?project=mall&state=completed").text
     assert text.count("<rect") == 2
-    assert "1m 30s" in text
+    assert text.count("completed after 1m 30s") == 2  # at the bar, and in the list for people who see no bars
+
+
+def test_a_running_import_is_plotted_over_time(api: Api, page: PageClient) -> None:
+    job_id = start_import(api)
+    progress = {"phase": "data", "percent": 10, "bytesDone": 1024}
+    api.set_status(IMPORTS, job_id.partition(".")[2], state="running", progress=progress)
+    assert "<svg" not in page.get(f"/imports/{job_id}").text
+    progress |= {"percent": 20, "bytesDone": 4096}
+    api.set_status(IMPORTS, job_id.partition(".")[2], state="running", progress=progress)
+    text = page.get(f"/imports/{job_id}").text
+    assert 'points="0.0,108.0 600.0,96.0"' in text
+    assert text.count("<polyline") == 2
+
+
+def test_the_ages_of_golden_data_are_plotted(api: Api, page: PageClient) -> None:
+    for name, hours in (("old", 800), ("new", 200)):
+        assert page.post("/previews", project="mall", name=name, golden="on").status_code == 303
+        api.set_status(PREVIEWS, name, "mall", state="ready", dataAsOf=a_time(hours=hours))
+    text = page.get("/schedules").text
+    assert all(f'<rect width="{length}" height="8"/>' in text for length in ("100.0", "25.0"))
 
 
 def test_unknown_pages_are_pages(page: PageClient) -> None:

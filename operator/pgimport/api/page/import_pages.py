@@ -14,9 +14,10 @@ from pgimport.api.import_plan import ImportPlan
 from pgimport.api.import_routes import count_objects, create_import, create_upload, preflight_import
 from pgimport.api.job_routes import cancel_job
 from pgimport.api.object_names import ObjectNamer
-from pgimport.api.page.import_views import build_import_row, build_import_view, find_free_targets, plot_durations
+from pgimport.api.page.import_views import build_import_row, build_import_view, find_free_targets
 from pgimport.api.page.page_access import Form, PageAccess, parse_form
 from pgimport.api.page.paths import PREFIX
+from pgimport.api.page.plots import plot_durations, plot_progress
 from pgimport.api.page.project_objects import (
     MAX_ROWS,
     choose_projects,
@@ -98,11 +99,18 @@ def _json(text: str) -> Response:
 
 
 @router.get("/imports/{job_id}")
-def show_import(job_id: str, access: PageAccess) -> Response:
+def show_import(job_id: str, access: PageAccess, context: CurrentContext) -> Response:
     access.require_scope(ApiScope.JOBS_READ)
     seen = count_changes(access, list_projects(access))
     view = build_import_view(*access.find_import(job_id))
-    return render("import.html", {"title": view.row.name, "tab": "imports", "view": view, "seen": seen})
+    values = {
+        "title": view.row.name,
+        "tab": "imports",
+        "view": view,
+        "seen": seen,
+        "plot": plot_progress(context.progress_history.list_samples(view.import_object.meta.uid)),
+    }
+    return render("import.html", values)
 
 
 @router.post("/imports/{job_id}/cancel")

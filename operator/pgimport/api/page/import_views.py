@@ -1,6 +1,6 @@
 """What the pages of imports show. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -110,47 +110,6 @@ def build_import_view(project: ProjectObject, import_object: ImportObject) -> Im
         can_cancel=not state.terminal and not (spec is not None and spec.cancel),
         can_retry=ended_badly and spec is not None and spec.source.upload_key is None,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """One bar of a plot, in units of the drawing."""
-
-    x: float
-    y: float
-    height: float
-    state: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DurationPlot:
-    """Durations of the imports that ended last, oldest first."""
-
-    bars: list[Bar]
-    longest_seconds: float
-
-
-PLOT_WIDTH, PLOT_HEIGHT, MAX_BARS = 600.0, 120.0, 60
-
-
-def plot_durations(imports: Sequence[ImportObject]) -> DurationPlot | None:
-    """Plots how long ended imports took, from start to end. `imports` are newest first. None: fewer than two."""
-    ended = [
-        (item.meta.name, status.state.value, (status.completed_at - status.started_at).total_seconds())
-        for item in imports
-        if (status := item.status).state is not None and status.completed_at and status.started_at
-    ][:MAX_BARS][::-1]
-    if len(ended) < 2:
-        return None
-    longest = max(max(seconds for _, _, seconds in ended), 1.0)
-    step = PLOT_WIDTH / len(ended)
-    bars = []
-    for number, (name, state, seconds) in enumerate(ended):
-        height = max(PLOT_HEIGHT * seconds / longest, 1.0)
-        label = f"{name}: {state} after {seconds:.0f} s"
-        bars.append(Bar(x=number * step, y=PLOT_HEIGHT - height, height=height, state=state, label=label))
-    return DurationPlot(bars=bars, longest_seconds=longest)
 
 
 def find_free_targets(previews: Iterable[PreviewObject]) -> list[str]:

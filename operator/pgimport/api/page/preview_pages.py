@@ -11,6 +11,7 @@ from pgimport.api.error_responses import ApiError
 from pgimport.api.object_names import ObjectNamer
 from pgimport.api.page.page_access import Form, PageAccess, parse_form
 from pgimport.api.page.paths import PREFIX
+from pgimport.api.page.plots import scale_ages
 from pgimport.api.page.preview_views import build_preview_row, build_schedule_row
 from pgimport.api.page.project_objects import (
     choose_projects,
@@ -121,7 +122,7 @@ def show_schedules(access: PageAccess, context: CurrentContext) -> Response:
     values = {
         "title": "Golden previews and schedules",
         "tab": "schedules",
-        "golden": previews,
+        "golden": list(zip(previews, scale_ages([row.age_seconds for row in previews]), strict=True)),
         "rows": rows,
         "seen": seen,
     }
