@@ -162,8 +162,23 @@ def test_every_view_can_be_used_by_everyone(
         assert not [(violation["id"], violation["nodes"][0]["html"][:200]) for violation in violations], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the window"
         if PICTURES:
-            page.screenshot(path=f"{PICTURES}/{name.strip('/').replace('/', '-')[:80]}-{width}-{scheme}.png")
+            page.screenshot(
+                full_page=True, path=f"{PICTURES}/{name.strip('/').replace('/', '-')[:80]}-{width}-{scheme}.png"
+            )
     context.close()
+
+
+def test_names_and_helps_can_be_read_in_a_narrow_window(page: Page, job_id: str) -> None:
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.goto("/ui/imports/new")
+    upload, text = (page.locator(part).bounding_box() for part in ("[type=file]", "#upload-help"))
+    assert upload is not None
+    assert text is not None
+    assert upload["y"] + upload["height"] <= text["y"]
+    page.goto("/ui/schedules")
+    name = page.get_by_role("rowheader", name="nightly").first
+    range_of = "const range = document.createRange(); range.selectNodeContents(cell)"
+    assert name.evaluate(f"cell => {{ {range_of}; return range.getClientRects().length }}") == 1  # line
 
 
 def test_without_scripts_every_action_works(browser: Browser, api: Api) -> None:
