@@ -84,3 +84,45 @@ def test_rows_of_an_insert_with_a_comment_are_expected(comparison: Comparison) -
     """)
     assert [line for line in differences if "orders" not in line] == []
     assert result.skipped == []
+
+
+def test_a_key_has_the_settings_of_its_transaction(comparison: Comparison) -> None:
+    """The worker adds keys and triggers after the rows, when the transaction of SET LOCAL is over."""
+    result, differences = comparison.run("""
+    CREATE SCHEMA a; CREATE SCHEMA b;
+    CREATE TABLE a.t (id int PRIMARY KEY); CREATE TABLE b.t (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY);
+    SET search_path = public;
+    SET LOCAL search_path = b;
+    CREATE TABLE u (id int, n int, m int, o int);
+    ALTER TABLE u ADD CONSTRAINT of_public FOREIGN KEY (id) REFERENCES t;
+    BEGIN;
+    SET LOCAL search_path = a;
+    ALTER TABLE public.u ADD CONSTRAINT of_a FOREIGN KEY (n) REFERENCES t;
+    SELECT set_config('search_path', 'b', true);
+    ALTER TABLE public.u ADD CONSTRAINT of_b FOREIGN KEY (m) REFERENCES t;
+    COMMIT;
+    ALTER TABLE u ADD CONSTRAINT of_public_too FOREIGN KEY (o) REFERENCES t;
+    INSERT INTO t VALUES (1); INSERT INTO a.t VALUES (2); INSERT INTO b.t VALUES (3);
+    INSERT INTO u VALUES (1, 2, 3, 1);
+    """)
+    assert differences == []
+    assert result.skipped == []
+
+
+def test_a_setting_of_a_transaction_does_not_outlive_it(comparison: Comparison) -> None:
+    """RENAME adds a CHECK that waits for rows, and then makes the settings of the transaction again."""
+    result, differences = comparison.run("""
+    CREATE SCHEMA a;
+    CREATE TABLE t (id int CHECK (id > 0));
+    INSERT INTO t VALUES (1);
+    BEGIN;
+    SET LOCAL search_path = a;
+    ALTER TABLE public.t RENAME COLUMN id TO n;
+    CREATE TABLE u (id int);
+    COMMIT;
+    CREATE TABLE u (id int);
+    BEGIN; SET LOCAL search_path = a; ROLLBACK;
+    CREATE TABLE v (id int);
+    """)
+    assert differences == []
+    assert result.skipped == []

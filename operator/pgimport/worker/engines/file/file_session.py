@@ -1,7 +1,7 @@
 """Follows the settings that a file of plain SQL makes in psql's session, if they change what later parts mean."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pgimport.worker.archive.sql_tokens import scan_tokens
@@ -30,6 +30,8 @@ class FileSession:
     # name → statement that postponed statements need. The path is always there: each name depends on it.
     settings: dict[str, bytes] = field(default_factory=lambda: {_PATH: _build_reset(_PATH)})
     codec: str = UTF8
+    # Settings of the open transaction only: name → statement that makes the setting after it, and SET LOCAL itself.
+    _local: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     _path: SearchPath | None = None
     _is_empty: bool = False  # whether search_path is empty, so that new schemas do not matter
 
@@ -52,25 +54,63 @@ class FileSession:
         if not (schemas_only and self._is_empty):
             self._path = None
 
-    def note(self, statement: Statement) -> None:
-        """Remembers a statement that changes settings."""
+    def note(self, statement: Statement, *, in_transaction: bool) -> None:
+        """Remembers a statement that changes settings. Outside of a transaction, SET LOCAL has no effect."""
         words = [token.text for token in scan_tokens(statement.definition[:_HEAD])]
         name = _find_setting([word for word in words if word not in ("session", "local")])
         if statement.verb == "select" and "set_config" in words:
             name = find_configured(statement.definition)
+        text = _remove_local(statement)
         if words[1:2] == ["all"]:
             self.settings.update({known: _build_reset(known) for known in self.settings})
-        elif name:
+            self._local.clear()
+        elif name and text is None:
             self.settings[name] = statement.text
+            self._local.pop(name, None)
+        elif name and text is not None and in_transaction:
+            previous = self.settings.get(name, _build_reset(name))
+            self._local[name] = self._local.get(name, (previous, b""))[0], statement.text
+            self.settings[name] = text.encode(self.codec)  # a postponed statement runs after the transaction
         if name == _ENCODING or words[1:2] == ["all"]:
             self.codec = self.executor.codec = find_client_encoding_codec(statement.definition)
         if name == _PATH or statement.verb in ("reset", "discard"):
             self.forget_path()
 
+    def end_transaction(self) -> None:
+        """Forgets the settings of the transaction that the file has committed."""
+        for name, (previous, _) in self._local.items():
+            self.settings[name] = previous
+        self._local.clear()
+
+    def save(self) -> Callable[[], None]:
+        """Remembers the settings. Returns a function that restores them, after a ROLLBACK of the file."""
+        settings, local = dict(self.settings), dict(self._local)
+
+        def restore() -> None:
+            self.settings.clear()
+            self.settings.update(settings)
+            self._local = dict(local)
+
+        return restore
+
     def restore(self, line: int) -> None:
         """Makes the settings again, after statements that ran with others. Raises ImportStopped."""
-        for setting in self.settings.values():
-            self.executor.execute(Statement(setting, line, setting.decode("ascii", "replace"), None))
+        for name, setting in self.settings.items():
+            for text in self._local.get(name, (setting,)):
+                self.executor.execute(Statement(text, line, text.decode("ascii", "replace"), None))
+
+
+def _remove_local(statement: Statement) -> str | None:
+    """Returns SET LOCAL or `set_config(…, true)` as the statement for the whole session, or None for others. Pure."""
+    head = statement.definition[:_HEAD]
+    tokens = [token for token in scan_tokens(head) if not token.is_(";")]
+    is_call = statement.verb == "select" and len(tokens) > 2
+    local = tokens[-2] if is_call else tokens[1] if len(tokens) > 1 else None
+    if local is None or len(statement.definition) > _HEAD:
+        return None
+    if is_call and (local.is_("true") or local.content in ("true", "t", "on", "yes", "1")):
+        return f"{head[: local.start]}false{head[local.end :]}"
+    return head[: local.start] + head[local.end :] if local.is_("local") else None
 
 
 def _find_setting(words: Sequence[str]) -> str:

@@ -213,7 +213,7 @@ class _PlainRestore:
         statement = remove_placement(statement, self.session.codec)
         self._run_before(statement)
         if statement.verb in ("set", "select", "reset", "discard"):
-            self.session.note(statement)
+            self.session.note(statement, in_transaction=self.transactions.is_open)
         elif statement.verb == "create" and statement.subject is not None and statement.subject.kind in TRIMMED_KINDS:
             statement = self._postpone_checks(remove_oids(statement), statement.subject)
         if statement.subject is not None and statement.subject.kind == "SEQUENCE SET":
@@ -259,6 +259,8 @@ class _PlainRestore:
             self.executor.execute(Statement(BEGINNING, statement.line, "", None))
         if statement.verb in TRANSACTION_VERBS:
             self.executor.settle()
+            if statement.verb in ("commit", "end"):
+                self.session.end_transaction()
             self.transactions.note([word for word in parse_tokens(statement.definition) if word != ";"])
             self.session.forget_path()
         self.rows.inserts.clear()  # the next INSERT may mean another table by the same name
@@ -268,14 +270,13 @@ class _PlainRestore:
     def _save(self) -> Callable[[], None]:
         """Remembers the present state. Returns a function that restores it, after a ROLLBACK of the file."""
         restore_content, restore_waiting = self.content.save(), self.rows.constraints.save()
-        postponed, settings = list(self.postponed), dict(self.session.settings)
+        restore_session, postponed = self.session.save(), list(self.postponed)
 
         def restore() -> None:
             restore_content()
             restore_waiting()
+            restore_session()
             self.postponed = list(postponed)
-            self.session.settings.clear()
-            self.session.settings.update(settings)
 
         return restore
 

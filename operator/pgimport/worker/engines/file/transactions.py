@@ -13,6 +13,10 @@ class Transactions:
     save: Callable[[], Callable[[], None]]  # remembers the present state, and returns what restores it
     _points: list[tuple[str, Callable[[], None]]] = field(default_factory=list)  # name, restore
 
+    @property
+    def is_open(self) -> bool:
+        return bool(self._points)
+
     def note(self, words: Sequence[str]) -> None:
         """Takes the words of a statement that has run."""
         last = words[-1] if words else ""
