@@ -116,26 +116,52 @@ def redirect_rows(statement: str, root: ObjectName, verb: str, columns: Iterable
     return f"{verb} {quote_name(*root)} {listed}{statement[opening.start :]}"
 
 
-def find_root_copies(entries: Iterable[TocEntry]) -> dict[str, str]:
-    """Returns the COPY statements that must be changed in a table of contents: old → new.
+def find_root_copies(entries: Iterable[TocEntry]) -> dict[int, str]:
+    """Returns the COPY statements that must be changed in a table of contents, by dump id.
 
     `entries` are the objects that exist in the copy, and the rows to restore.
     """
-    listed, roots = list(entries), PartitionRoots()
-    for entry in listed:
-        if entry.kind in ("TABLE", "TABLE ATTACH"):
-            roots.add(entry.definition)
-    changes: dict[str, str] = {}
+    listed = list(entries)
+    roots = _collect_roots(listed)
+    changes = find_detached_copies(listed)
     for entry in listed:
         root = roots.find_root((entry.schema, entry.tag)) if entry.kind == "TABLE DATA" else None
-        if root is not None and entry.copy_statement and not _copies_into(entry.copy_statement, root):
-            changes[entry.copy_statement] = redirect_rows(entry.copy_statement, root, "COPY")
+        if root is not None and entry.copy_statement and _find_copied(entry) != root:
+            changes[entry.dump_id] = redirect_rows(entry.copy_statement, root, "COPY")
     return changes
 
 
-def _copies_into(statement: str, table: ObjectName) -> bool:
-    """Tells whether pg_dump itself has named the root in its statement."""
-    return _read_name(list(scan_tokens(statement)), 1) == table
+def find_detached_copies(entries: Iterable[TocEntry]) -> dict[int, str]:
+    """Returns the COPY statements of partitions that the target did not attach to the named table, by dump id.
+
+    With `--load-via-partition-root`, pg_dump names the highest partitioned table. Such a partition is a table of its
+    own in the copy, so its rows are copied into itself.
+    """
+    listed = list(entries)
+    roots, changes = _collect_roots(listed), dict[int, str]()
+    for entry in listed:
+        if entry.kind != "TABLE DATA" or not entry.copy_statement:
+            continue
+        table: ObjectName | None = (entry.schema, entry.tag)
+        copied = _find_copied(entry)
+        while table is not None and table != copied:
+            table = roots.find_parent(table)
+        if table is None:
+            changes[entry.dump_id] = redirect_rows(entry.copy_statement, (entry.schema, entry.tag), "COPY")
+    return changes
+
+
+def _collect_roots(entries: Iterable[TocEntry]) -> PartitionRoots:
+    roots = PartitionRoots()
+    for entry in entries:
+        if entry.kind in ("TABLE", "TABLE ATTACH"):
+            roots.add(entry.definition)
+    return roots
+
+
+def _find_copied(entry: TocEntry) -> ObjectName:
+    """Returns the table that an entry's COPY names: pg_dump itself may name the root."""
+    return _read_name(list(scan_tokens(entry.copy_statement)), 1, entry.schema)
 
 
 def _is_stable(key: Iterable[list[SqlToken]], columns: list[list[SqlToken]]) -> bool:

@@ -94,12 +94,12 @@ class ConfigurationStaging:
         target = sql.Identifier(*staged.staging).as_string()
         return f"COPY {target} {copy_statement[tokens[opening].start :]}"
 
-    def redirect_entries(self, entries: Iterable[TocEntry]) -> dict[str, str]:
-        """Returns the COPY statements to change in an archive's table of contents: old → new."""
-        changes: dict[str, str] = {}
+    def redirect_entries(self, entries: Iterable[TocEntry]) -> dict[int, str]:
+        """Returns the COPY statements to change in an archive's table of contents, by dump id."""
+        changes: dict[int, str] = {}
         for entry in entries:
             if entry.kind == "TABLE DATA" and entry.copy_statement and (entry.schema, entry.tag) in self.tables:
-                changes[entry.copy_statement] = self.redirect((entry.schema, entry.tag), entry.copy_statement)
+                changes[entry.dump_id] = self.redirect((entry.schema, entry.tag), entry.copy_statement)
         return changes
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from pgimport.worker.archive.partition_roots import find_detached_copies
 from pgimport.worker.archive.selection import Exclusions, plan_restore
 from pgimport.worker.archive.toc import TOC_FILE, TocEntry
-from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
+from pgimport.worker.archive.toc_rewrite import rewrite_entries
 from pgimport.worker.archive.trim import TABLE
 from pgimport.worker.engines.archive_rows import count_archive_rows
 from pgimport.worker.engines.client_progress import PgDumpProgress, PgRestoreProgress
@@ -84,9 +85,10 @@ def _restore(
     """Returns what was restored into tables of extensions."""
     names = {table.oid: (table.schema, table.name) for table in snapshot.copied}
     plan, staging = restore.plan, open_staging(run)
-    rewrite_copy_statements(run.archive_folder / TOC_FILE, staging.redirect_entries(plan.main_entries))
     run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in KINDS_AFTER_ROWS for entry in plan.main_entries))
     restore.create_structure(run.meter.step)
+    copies = {**find_detached_copies(plan.restored_entries), **staging.redirect_entries(plan.main_entries)}
+    rewrite_entries(run.archive_folder / TOC_FILE, {**copies})
     run.meter.begin(Stage.ROWS)
     naming_detached = naming_detached_partitions(lambda: plan.skipped)
     with naming_detached, reporting_server_progress(run.meter, run.shadow, COPY_PROGRESS):

@@ -82,11 +82,11 @@ def add_row_counts(
     plan: RestorePlan,
     entries: list[TocEntry],
     row_counts: Mapping[int, int],
-    root_copies: Mapping[str, str],
+    root_copies: Mapping[int, str],
 ) -> None:
     """Adds the row counts of restored and of skipped tables.
 
-    `row_counts`: dump id → rows of its COPY. `root_copies`: COPY of a partition → the one that restored its rows.
+    `row_counts`: dump id → rows of its COPY. `root_copies`: dump id → COPY that restored its rows.
     """
     restored = {entry.dump_id for entry in plan.restored_entries}
     content.sequence_count = sum(entry.kind == "SEQUENCE SET" for entry in plan.restored_entries)
@@ -98,7 +98,7 @@ def add_row_counts(
         if entry.kind != "TABLE DATA" or entry.dump_id not in restored:
             continue
         if entry.dump_id in row_counts:
-            statement = root_copies.get(entry.copy_statement, entry.copy_statement)
+            statement = root_copies.get(entry.dump_id, entry.copy_statement)
             table = find_copy_target(statement) or (entry.schema, entry.tag)
             content.row_counts[table] += row_counts[entry.dump_id]
         elif entry.has_rows or entry.file:

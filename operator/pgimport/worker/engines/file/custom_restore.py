@@ -6,7 +6,7 @@ from pathlib import Path
 from pgimport.worker.archive.partition_roots import find_root_copies
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.toc import ArchiveHeader, TocEntry, parse_table_of_contents
-from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
+from pgimport.worker.archive.toc_rewrite import rewrite_entries
 from pgimport.worker.engines.configuration_rows import finish_rows, move_rows, open_staging
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
 from pgimport.worker.engines.detached_partitions import naming_detached_partitions
@@ -41,7 +41,8 @@ def restore_custom(
     staging = open_staging(run)
     restore.create_structure(run.meter.step)
     root_copies = find_root_copies(plan.restored_entries)
-    rewrite_copy_statements(archive, {**root_copies, **staging.redirect_entries(plan.main_entries)})
+    changes = {**root_copies, **staging.redirect_entries(plan.main_entries)}
+    rewrite_entries(archive, changes)
     with naming_detached_partitions(lambda: plan.skipped):
         row_counts = _restore_rows(pg_restore, stream, header, entries, restore, archive)
     read_to_the_end(run.order, stream, download)

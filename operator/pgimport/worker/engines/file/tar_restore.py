@@ -6,7 +6,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.archive.partition_roots import find_root_copies
 from pgimport.worker.archive.selection import Exclusions
 from pgimport.worker.archive.toc import TOC_FILE, corrupt, parse_table_of_contents
-from pgimport.worker.archive.toc_rewrite import rewrite_copy_statements
+from pgimport.worker.archive.toc_rewrite import rewrite_entries
 from pgimport.worker.engines.archive_rows import count_archive_rows
 from pgimport.worker.engines.configuration_rows import finish_rows, move_rows, open_staging
 from pgimport.worker.engines.definitions.restore import DefinitionRestore
@@ -53,7 +53,8 @@ def restore_tar(
     staging = open_staging(run)
     restore.create_structure(run.meter.step)
     root_copies = find_root_copies(plan.restored_entries)
-    rewrite_copy_statements(toc_file, {**root_copies, **staging.redirect_entries(plan.main_entries)})
+    changes = {**root_copies, **staging.redirect_entries(plan.main_entries)}
+    rewrite_entries(toc_file, changes)
     naming_detached = naming_detached_partitions(lambda: plan.skipped)
     with naming_detached, reporting_server_progress(run.meter, run.shadow, ROWS_COPIED):
         pg_restore.restore_rows(restore.find_row_entries(), lambda _: run.meter.step())
