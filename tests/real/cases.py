@@ -305,6 +305,7 @@ CASES = [
         newest=16,  # 17 itself restricts the search_path
         check=check_words_of_the_server,
     ),
+    Case("search-path-of-rows.sql", needs_contrib=False),
     Case(
         "excluded-by-a-filter.sql",
         _skip(

@@ -30,6 +30,12 @@ def shorten_line(text: str, limit: int) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
+def quote_text(text: str) -> str:
+    """Returns a string of SQL that means the same with each value of `standard_conforming_strings`."""
+    prefix = "E" if "\\" in text else ""
+    return prefix + "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
 def quote_name(*parts: str) -> str:
     """Quotes an identifier for a statement that a person will run. Always quotes, because any name may be a keyword."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts)

@@ -404,7 +404,7 @@ def test_a_generated_column_that_needs_a_search_path_is_explained(
         bench.source_url = postgres16.url(name)
         with bench.shadow():
             result = bench.run(engine=engine)
-    cause = "The function's body names an object without its schema, but an import runs with an empty search_path"
+    cause = "The function's body names an object without its schema, which the import's search_path does not have"
     text = list_skipped(result) if result.failure is None else result.failure.advice + result.failure.message
     assert cause in text
     assert "whole" in text

@@ -20,7 +20,7 @@ def test_a_connection_whose_settings_are_refused_is_closed(
 ) -> None:
     """Otherwise its socket stays open until Python collects it."""
     endpoint = replace(build_superuser_endpoint(postgres16, "postgres"), application_name="unusable")
-    monkeypatch.setattr(asyncpg_connect, "build_session_statement", lambda _: "SELECT 1 / 0")
+    monkeypatch.setattr(asyncpg_connect, "build_session_statement", lambda *_: "SELECT 1 / 0")
 
     async def connect() -> None:
         with pytest.raises(asyncpg.DivisionByZeroError) as failure:

@@ -105,7 +105,7 @@ async def _connect(endpoint: Endpoint) -> asyncpg.Connection:
     except asyncpg.ConnectionDoesNotExistError as error:
         raise error.__cause__ if isinstance(error.__cause__, ClearPasswordRefused) else error from None
     try:
-        await connection.execute(build_session_statement(endpoint.lock_seconds))
+        await connection.execute(build_session_statement(endpoint.lock_seconds, endpoint.search_path))
     except BaseException:
         connection.terminate()
         raise

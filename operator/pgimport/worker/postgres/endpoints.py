@@ -51,6 +51,7 @@ class Endpoint:
     without_clear_password: bool = False  # of a connection without TLS that nobody has asked for
     sends_rows: bool = False  # such sessions have no SEND_TIMEOUT: see target_watch.py
     lock_seconds: int = 0  # how long a session of the worker waits for a lock; 0: without limit
+    search_path: str = ""  # of the worker's sessions
 
     @property
     def require_auth(self) -> str | None:
@@ -145,7 +146,7 @@ def connect(endpoint: Endpoint) -> Connection:
     """Opens a connection in autocommit with the settings of session_settings.py. Raises psycopg.Error."""
     connection = open_connection(endpoint)
     try:
-        connection.execute(build_session_statement(endpoint.lock_seconds).encode())
+        connection.execute(build_session_statement(endpoint.lock_seconds, endpoint.search_path).encode())
     except BaseException:
         connection.close()
         raise

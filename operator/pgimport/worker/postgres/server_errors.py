@@ -148,7 +148,7 @@ def find_target_advice(error: ErrorFields) -> str:
 def build_search_path_advice(error: ErrorFields) -> str:
     """Returns the statement that cures a function whose body names an object without its schema, else nothing.
 
-    An import runs with an empty search_path, as pg_dump does.
+    An import has the search_path of the source's database, as far as it is known, and an empty one for indexes.
     """
     if error.sqlstate not in NOT_FOUND or not error.context:
         return ""
@@ -158,7 +158,7 @@ def build_search_path_advice(error: ErrorFields) -> str:
     schema = function.rpartition("(")[0].rpartition(".")[0]
     schemas = ", ".join(dict.fromkeys([*([schema] if schema else []), _DEFAULT_SEARCH_PATH]))
     return (
-        "The function's body names an object without its schema, but an import runs with an empty search_path. At the"
+        "The function's body names an object without its schema, which the import's search_path does not have. At the"
         f" source, run ALTER FUNCTION {function} SET search_path = {schemas}; and add the schema of the object that the"
         " error names."
     )

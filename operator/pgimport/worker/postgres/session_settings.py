@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
+from pgimport.worker.text import quote_text
+
 # Settings that change the text of values and definitions, or how that text is read.
 TEXT_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -31,7 +33,6 @@ SOURCE_LOCK_SECONDS = 60
 # minute that this process is gone: a backend that is left in COPY keeps its locks, and blocks each DROP DATABASE.
 _SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
-        "search_path": "",
         **TEXT_SETTINGS,
         **WRITE_SETTINGS,
         "row_security": "off",
@@ -48,13 +49,13 @@ _SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
 
 
 @cache
-def build_session_statement(lock_seconds: int = 0) -> str:
+def build_session_statement(lock_seconds: int = 0, search_path: str = "") -> str:
     """Builds one statement, and so one round trip. Skips parameters that the server does not know.
 
     `lock_seconds`: how long the session waits for a lock; 0: without limit.
     """
-    settings = {**_SESSION_SETTINGS, "lock_timeout": f"{lock_seconds}s"}
-    values = ", ".join(f"('{name}', '{value}')" for name, value in settings.items())
+    settings = {**_SESSION_SETTINGS, "lock_timeout": f"{lock_seconds}s", "search_path": search_path}
+    values = ", ".join(f"('{name}', {quote_text(value)})" for name, value in settings.items())
     return (
         "SELECT pg_catalog.set_config(wanted.name, wanted.value, false)"  # noqa: S608 (constants)
         f" FROM (VALUES {values}) AS wanted (name, value)"

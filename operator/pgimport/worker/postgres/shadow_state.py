@@ -6,6 +6,8 @@ from pgimport.model.owner_comment import RefusedExtension, ShadowRecord, parse_s
 from pgimport.worker.postgres.endpoints import Connection
 from pgimport.worker.postgres.queries import read_query
 
+DEFAULT_SEARCH_PATH = '"$user", public'
+
 
 @dataclass(frozen=True, slots=True)
 class ShadowState:
@@ -13,6 +15,12 @@ class ShadowState:
 
     extensions: frozenset[str] = frozenset()
     record: ShadowRecord = field(default_factory=ShadowRecord)
+
+    @property
+    def search_path(self) -> str:
+        """The search_path of the source's sessions, as far as it is known."""
+        settings = {setting.name: setting.value for setting in self.record.settings}
+        return settings.get("search_path", DEFAULT_SEARCH_PATH)
 
     def find_refusal(self, extension: str) -> RefusedExtension | None:
         """Returns why the operator did not create an extension, if it recorded that."""

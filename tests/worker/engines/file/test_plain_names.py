@@ -126,3 +126,27 @@ def test_a_setting_of_a_transaction_does_not_outlive_it(comparison: Comparison) 
     """)
     assert differences == []
     assert result.skipped == []
+
+
+FUNCTIONS_OF_ROWS = """
+CREATE FUNCTION public.plus_one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
+CREATE FUNCTION public.plus_two(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN plus_one($1) + 1; END';
+CREATE TABLE public.t (id int, n int GENERATED ALWAYS AS (public.plus_two(id)) STORED);
+CREATE TABLE public.u (id int, n int GENERATED ALWAYS AS (public.plus_two(id)) STORED);
+COPY public.t (id) FROM stdin;
+1
+\\.
+INSERT INTO public.t (id) VALUES (2);
+COPY public.u (id) FROM stdin;
+3
+\\.
+CREATE SCHEMA other;
+"""
+
+
+def test_functions_of_rows_have_a_search_path(comparison: Comparison) -> None:
+    """pg_dump writes an empty search_path. Rows need the one that the source's sessions have."""
+    empty, unqualified = "SELECT pg_catalog.set_config('search_path', '', false);", "CREATE TABLE absent (id int);"
+    result, differences = comparison.run(empty + FUNCTIONS_OF_ROWS + unqualified, for_psql=FUNCTIONS_OF_ROWS)
+    assert differences == []
+    assert [item.object for item in result.skipped] == ["TABLE public.absent"]  # the path is empty again

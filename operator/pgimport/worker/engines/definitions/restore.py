@@ -22,8 +22,8 @@ from pgimport.worker.engines.definitions.phases import (
     find_undumped_schemas,
     plan_post_data,
 )
-from pgimport.worker.engines.definitions.session import DEFAULT_SEARCH_PATH, DefinitionSession
-from pgimport.worker.engines.definitions.statements import read_archive_settings
+from pgimport.worker.engines.definitions.session import DefinitionSession
+from pgimport.worker.engines.definitions.statements import find_path_change, read_archive_settings
 from pgimport.worker.run import ImportRun
 from pgimport.worker.text import quote_name
 
@@ -44,9 +44,7 @@ class DefinitionRestore:
 
     def open_session(self, sessions: int = 1) -> DefinitionSession:
         """Opens one of `sessions` parallel sessions. Raises ImportStopped."""
-        settings = {setting.name: setting.value for setting in self._run.shadow_state.record.settings}
-        search_path = settings.get("search_path", DEFAULT_SEARCH_PATH)
-        return DefinitionSession(self._run.shadow, self.context.settings, sessions, search_path)
+        return DefinitionSession(self._run.shadow, self.context.settings, sessions, self._run.shadow_state.search_path)
 
     def create_structure(self, on_entry: OnEntry) -> None:
         """Creates what comes before the rows. Raises ImportStopped."""
@@ -58,6 +56,10 @@ class DefinitionRestore:
             for schema in find_undumped_schemas(self.plan.entries_by_id.values(), entries):
                 session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote_name(schema)};", f"SCHEMA {schema}")
         self._create_in_order(entries, on_entry)
+
+    def find_path_change(self) -> dict[int, str]:
+        """Returns the entry of the archive that sets the search_path of pg_restore: dump id → definition."""
+        return find_path_change(self.plan.entries_by_id.values(), self._run.shadow_state.search_path)
 
     def find_row_entries(self) -> list[TocEntry]:
         """Returns the rows and large objects of what exists, for pg_restore."""

@@ -18,6 +18,7 @@ from pgimport.worker.postgres.errors import ImportStopped, translate_target_erro
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.refusals import Refusal, build_refusal
 from pgimport.worker.postgres.server_errors import NOT_FOUND
+from pgimport.worker.postgres.shadow_state import DEFAULT_SEARCH_PATH
 from pgimport.worker.text import quote_name
 
 _SERVER_SETTINGS = (
@@ -31,7 +32,6 @@ _WRITE_WAL_RECORD = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgimport',
 _CANCEL_SECONDS = 5
 MIN_WORK_MEMORY, MAX_WORK_MEMORY = 64 * MIB, 1024 * MIB  # of one index build
 UNDEFINED_FUNCTION = "42883"  # also of an operator
-DEFAULT_SEARCH_PATH = '"$user", public'
 
 
 class DefinitionSession:
@@ -82,12 +82,7 @@ class DefinitionSession:
         if not refusal.context:
             is_operator = refusal.sqlstate == UNDEFINED_FUNCTION
             return self._try_with_operators(statements, title, refusal) if is_operator else refusal
-        # The rows of a table are copied without this search_path, so its generated columns would fail for each of them.
-        return (
-            refusal
-            if title.startswith("TABLE ")
-            else self._try_with_path(self._search_path, statements, title, refusal)
-        )
+        return self._try_with_path(self._search_path, statements, title, refusal)
 
     def _try(self, statements: str, title: str) -> Refusal | None:
         try:

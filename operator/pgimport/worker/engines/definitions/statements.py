@@ -3,16 +3,18 @@
 The source of the rules is `pg_backup_archiver.c` (`_printTocEntry`, `_doSetFixedOutputState`, `_selectOutputSchema`).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.toc import ENCODING, TocEntry
 from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
-from pgimport.worker.text import quote_name
+from pgimport.worker.text import quote_name, quote_text
 
 SETTING_KINDS = frozenset({ENCODING, "STDSTRINGS", "SEARCHPATH"})
 DEFAULT_ACCESS_METHOD = "heap"
+_EMPTY_STRING = re.compile(r"(?<=\W)''(?=\W)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,19 @@ def read_archive_settings(entries: Iterable[TocEntry]) -> ArchiveSettings:
         standard_conforming_strings=_find_strings(definitions.get("STDSTRINGS", "'on'"))[-1],
         search_path=_find_strings(definitions["SEARCHPATH"])[-1] if "SEARCHPATH" in definitions else None,
     )
+
+
+def find_path_change(entries: Iterable[TocEntry], search_path: str) -> dict[int, str]:
+    """Returns the entry by which pg_restore empties its search_path: dump id → definition that sets this search_path.
+
+    pg_restore restores rows, and functions of generated columns and domains may need the search_path that the source's
+    sessions have. All names in its statements are qualified.
+    """
+    changes = {}
+    for entry in entries:
+        if entry.kind == "SEARCHPATH" and _find_strings(entry.definition) == ["search_path", ""]:
+            changes[entry.dump_id] = _EMPTY_STRING.sub(lambda _: quote_text(search_path), entry.definition)
+    return changes
 
 
 def _find_strings(definition: str) -> list[str]:

@@ -88,7 +88,7 @@ def _restore(
     run.meter.begin(Stage.STRUCTURE, sum(entry.kind not in KINDS_AFTER_ROWS for entry in plan.main_entries))
     restore.create_structure(run.meter.step)
     copies = {**find_detached_copies(plan.restored_entries), **staging.redirect_entries(plan.main_entries)}
-    rewrite_entries(run.archive_folder / TOC_FILE, {**copies})
+    rewrite_entries(run.archive_folder / TOC_FILE, {**restore.find_path_change(), **copies})
     run.meter.begin(Stage.ROWS)
     naming_detached = naming_detached_partitions(lambda: plan.skipped)
     with naming_detached, reporting_server_progress(run.meter, run.shadow, COPY_PROGRESS):

@@ -41,7 +41,7 @@ def restore_custom(
     staging = open_staging(run)
     restore.create_structure(run.meter.step)
     root_copies = find_root_copies(plan.restored_entries)
-    changes = {**root_copies, **staging.redirect_entries(plan.main_entries)}
+    changes = {**restore.find_path_change(), **root_copies, **staging.redirect_entries(plan.main_entries)}
     rewrite_entries(archive, changes)
     with naming_detached_partitions(lambda: plan.skipped):
         row_counts = _restore_rows(pg_restore, stream, header, entries, restore, archive)

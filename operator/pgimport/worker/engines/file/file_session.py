@@ -10,7 +10,7 @@ from pgimport.worker.engines.file.plain_statement import Statement
 from pgimport.worker.engines.file.search_path import TEMPORARY, SearchPath
 from pgimport.worker.engines.file.statement_rules import find_configured
 from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
-from pgimport.worker.text import quote_name
+from pgimport.worker.text import quote_name, quote_text
 
 _PATH, _ENCODING = "search_path", "client_encoding"
 _OTHER_NAMES = {"names": _ENCODING, "schema": _PATH, "time": "timezone"}  # as SET has for some settings
@@ -34,6 +34,7 @@ class FileSession:
     _local: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     _path: SearchPath | None = None
     _is_empty: bool = False  # whether search_path is empty, so that new schemas do not matter
+    _has_source_path: bool = False  # whether rows have the search_path of the source's sessions
 
     @property
     def path(self) -> SearchPath:
@@ -53,6 +54,23 @@ class FileSession:
         """Lets the server be asked again. `schemas_only`: only schemas have changed, not the setting."""
         if not (schemas_only and self._is_empty):
             self._path = None
+
+    def use_source_path(self, path: str, line: int) -> None:
+        """Sets the search_path of the source's sessions for rows, if the file has an empty one. Raises ImportStopped.
+
+        pg_dump writes an empty one, and qualifies all names. Functions of generated columns and domains do not.
+        """
+        if self._is_empty and not self._has_source_path:
+            self._has_source_path = True
+            text = f"SELECT pg_catalog.set_config('search_path', {quote_text(path)}, false);"
+            self.executor.execute(Statement(text.encode(self.codec), line, text, None))
+
+    def use_own_path(self, line: int) -> None:
+        """Sets the file's own search_path again, after rows. Raises ImportStopped."""
+        if self._has_source_path:
+            self._has_source_path = False
+            text = self.settings[_PATH]
+            self.executor.execute(Statement(text, line, text.decode(self.codec, "replace"), None))
 
     def note(self, statement: Statement, *, in_transaction: bool) -> None:
         """Remembers a statement that changes settings. Outside of a transaction, SET LOCAL has no effect."""

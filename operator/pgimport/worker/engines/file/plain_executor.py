@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from pgimport.model.import_choices import OnObjectError, SkipGroup
 from pgimport.model.import_report import describe_refusal
@@ -10,7 +9,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.entry_names import TABLE_ATTACH, describe_detached
 from pgimport.worker.archive.extension_names import describe_missing_extension
-from pgimport.worker.archive.sql_tokens import parse_tokens, scan_tokens
+from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.trim import (
     CHECK,
     build_addition,
@@ -25,11 +24,18 @@ from pgimport.worker.engines.file.inherited_checks import build_inherited_block
 from pgimport.worker.engines.file.plain_statement import ROUTINES, Statement, is_sql_routine
 from pgimport.worker.engines.file.psql import PsqlSession
 from pgimport.worker.engines.file.psql_messages import PsqlError, translate_psql_error
+from pgimport.worker.engines.file.refused_statement import (
+    build_path_change,
+    build_skipped,
+    describe_need,
+    may_be_not_valid,
+)
 from pgimport.worker.engines.file.restored_content import RestoredContent, describe_created_schema
 from pgimport.worker.engines.file.search_path import TEMPORARY
 from pgimport.worker.engines.file.statement_subject import Subject, find_owner_names
 from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.refusals import Refusal, is_violation
+from pgimport.worker.postgres.server_errors import NOT_FOUND
 from pgimport.worker.text import quote_name
 
 MAX_BATCH = 100  # statements between two synchronisations
@@ -53,11 +59,6 @@ class SqlRoutine:
 
     subject: Subject
     mentions: set[tuple[str, str]]
-
-
-def describe_need(needed: SkippedObject) -> str:
-    """Returns the reason to skip an object that needs a skipped one."""
-    return f"it needs {needed.object}, which {'the target refused' if needed.sqlstate else 'is skipped'}"
 
 
 @dataclass
@@ -144,7 +145,7 @@ class PlainExecutor:
             return
         if title is None:
             reason = f"the copy has no such table, view or column (SQLSTATE {sqlstate})"
-            self.skip(subject, _build_skipped(subject.title, reason, SkipGroup.REFUSED, sqlstate, rows=0))
+            self.skip(subject, build_skipped(subject.title, reason, SkipGroup.REFUSED, sqlstate, rows=0))
             title = subject.title
         self._skipped_rows[title] += rows
 
@@ -210,6 +211,9 @@ class PlainExecutor:
         if refusal.sqlstate == _EXISTS and self._inherits_check(statement.subject):
             self._note_success(statement)
             return False
+        if refusal.sqlstate in NOT_FOUND and refusal.context and self._run_with_path(statement):
+            self._note_success(statement)
+            return True
         if statement.access_method is not None:
             title = f"ACCESS METHOD {statement.access_method}"
             self._access_method = self._skipped_names.get(("", statement.access_method), title)
@@ -231,6 +235,12 @@ class PlainExecutor:
         if subject is None or subject.kind != CHECK or subject.relation is None:
             return False
         return self.run_block(build_inherited_block(subject.schema, subject.relation, subject.name)) == "true"
+
+    def _run_with_path(self, statement: Statement) -> bool:
+        """Runs a statement with the search_path of the source's sessions, which a function's body may need."""
+        enter, leave = build_path_change(self.session.run.shadow_state.search_path)
+        errors = [self._try(text) for text in (enter.encode(self.codec), statement.text, leave.encode(self.codec))]
+        return errors[1] is None
 
     def _retry(self, statement: Statement) -> bool:
         error = self._try(statement.text)
@@ -268,9 +278,9 @@ class PlainExecutor:
         if refusal.sqlstate in _DUPLICATES and title in self.content.created:
             reason = f"{title} is there already, as another statement defines it: {reason}"
             title = f"STATEMENT in line {statement.line}"
-            self.skip(None, _build_skipped(title, reason, group, refusal.sqlstate))
+            self.skip(None, build_skipped(title, reason, group, refusal.sqlstate))
             return
-        if _may_be_not_valid(statement, refusal.sqlstate):
+        if may_be_not_valid(statement, refusal.sqlstate):
             not_valid = build_not_valid(statement.text.decode(self.codec, "replace"))
             if self._try(not_valid.encode(self.codec)) is None:
                 self.content.not_valid.add(title)
@@ -288,7 +298,7 @@ class PlainExecutor:
             reason = describe_detached(statement.subject.schema, statement.subject.tag, reason)
         self._drop_unfinished(statement.subject)
         subject = None if statement.changes_object else statement.subject
-        self.skip(subject, _build_skipped(title, reason, group, refusal.sqlstate, key))
+        self.skip(subject, build_skipped(title, reason, group, refusal.sqlstate, key))
 
     def _drop_unfinished(self, subject: Subject | None) -> None:
         """Drops what the refused statement should have completed: a view without content, a configuration."""
@@ -379,22 +389,3 @@ class PlainExecutor:
         else:
             reason = f"{describe_need(needed)}; the sequence is there, because another object uses it"
             self.skip(None, SkippedObject(object=subject.title, reason=reason, group=needed.group))
-
-
-def _may_be_not_valid(statement: Statement, sqlstate: str) -> bool:
-    """True for a foreign key or CHECK that was refused only because of rows.
-
-    A function in a CHECK may raise any error.
-    """
-    kind = statement.subject.kind if statement.subject is not None else ""
-    if statement.changes_object and ("add", "check") in pairwise(parse_tokens(statement.definition)):
-        kind = CHECK  # without a name
-    if statement.verb != "alter" or kind not in ("CHECK CONSTRAINT", "FK CONSTRAINT"):
-        return False
-    return is_violation(sqlstate) or (kind == "CHECK CONSTRAINT" and not sqlstate.startswith("42"))
-
-
-def _build_skipped(
-    title: str, reason: str, group: SkipGroup, sqlstate: str, key: str | None = None, rows: int | None = None
-) -> SkippedObject:
-    return SkippedObject(object=title, reason=reason, group=group, sqlstate=sqlstate, offending_key=key, rows=rows)

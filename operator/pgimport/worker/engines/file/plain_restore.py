@@ -42,6 +42,7 @@ from pgimport.worker.scope.archive_scope import (
 
 _FIRED_KINDS = frozenset({"RULE", "TRIGGER"})
 _FIRING_VERBS = frozenset({"call", "delete", "do", "execute", "merge", "select", "update", "with"})
+_COPY = re.compile(b"COPY\\b", re.IGNORECASE)
 _INSERT = re.compile(b"INSERT%bINTO\\b" % BLANKS, re.IGNORECASE)
 
 
@@ -128,10 +129,17 @@ class _PlainRestore:
             case PsqlCommand():
                 self._take_command(item)
             case SqlStatement() if _INSERT.match(item.text):
-                self.rows.take_insert(item, self.session.path, self.target.skipped_schemas)
+                path = self.session.path
+                self._use_source_path(item.line)
+                self.rows.take_insert(item, path, self.target.skipped_schemas)
             case SqlStatement():
+                if not _COPY.match(item.text):
+                    self.session.use_own_path(item.line)
                 for statement in self._parse(item):
                     self._take_statement(statement)
+
+    def _use_source_path(self, line: int) -> None:
+        self.session.use_source_path(self.run.shadow_state.search_path, line)
 
     def _parse(self, item: SqlStatement) -> Iterator[Statement]:
         """Yields the statement, or the ones that do the same."""
@@ -172,6 +180,7 @@ class _PlainRestore:
 
     def finish(self) -> None:
         """Runs the statements that were postponed. Raises ImportStopped."""
+        self.session.use_own_path(0)
         self.executor.settle()
         run_statements(self.executor, self.rows.take_waiting_constraints())
         run_statements(self.executor, self.postponed)
@@ -197,6 +206,7 @@ class _PlainRestore:
             )
         match verdict.when:
             case _ if statement.verb == "copy":
+                self._use_source_path(statement.line)
                 self.rows.take_copy(statement, is_skipped=verdict.when is RestoreTime.NEVER)
             case RestoreTime.NOW:
                 self._run_now(replace(statement, tolerated=verdict.tolerated))

@@ -53,7 +53,7 @@ def restore_tar(
     staging = open_staging(run)
     restore.create_structure(run.meter.step)
     root_copies = find_root_copies(plan.restored_entries)
-    changes = {**root_copies, **staging.redirect_entries(plan.main_entries)}
+    changes = {**restore.find_path_change(), **root_copies, **staging.redirect_entries(plan.main_entries)}
     rewrite_entries(toc_file, changes)
     naming_detached = naming_detached_partitions(lambda: plan.skipped)
     with naming_detached, reporting_server_progress(run.meter, run.shadow, ROWS_COPIED):

@@ -55,9 +55,9 @@ def copy_by_relay(
     for note in relay_plan.notes:
         run.reporter.log(note)
     builds = plan_index_builds(plan.restored_entries, inputs.tables, inputs.standalone)
-    endpoints = StreamEndpoints(
-        source=source, shadow=replace(run.shadow, sends_rows=True), snapshot=snapshot.id, encoding=inputs.encoding
-    )
+    # Functions of generated columns and domains may need the search_path of the source's sessions for each row.
+    shadow = replace(run.shadow, sends_rows=True, search_path=run.shadow_state.search_path)
+    endpoints = StreamEndpoints(source=source, shadow=shadow, snapshot=snapshot.id, encoding=inputs.encoding)
 
     def finish_reading() -> None:
         _count_refused_rows(snapshot, plan)
