@@ -6,7 +6,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from tests.support.samples import a_project, an_import, an_import_spec
 
-from pgimport.api.import_models import ImportRequest, Job, build_job
+from pgimport.api.import_models import ImportRequest
+from pgimport.model.rest_views import Job, build_job
 from pgimport.model.status import ImportState, ImportStatus, JobFields
 
 TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from tests.api.conftest import PUBLIC, SOURCE, Api
 
-from pgimport.api.import_models import Job
 from pgimport.model.names import IMPORTS, PREVIEWS
+from pgimport.model.rest_views import Job
 
 
 def test_an_import_without_a_preview_goes_into_a_new_one(api: Api) -> None:

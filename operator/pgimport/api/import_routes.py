@@ -10,7 +10,7 @@ from pgimport.api.api_context import ApiContext, CurrentContext
 from pgimport.api.authentication import Access, AuthenticatedRoute
 from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.api.error_responses import ApiError, not_found
-from pgimport.api.import_models import ImportRequest, JobAnswer, Upload, UploadAnswer, build_job
+from pgimport.api.import_models import ImportRequest, Upload, UploadAnswer
 from pgimport.api.import_plan import ImportPlan, plan_import, plan_preflight
 from pgimport.api.object_names import ObjectNamer
 from pgimport.api.openapi_parameters import ERROR_RESPONSES, ProjectID
@@ -22,6 +22,7 @@ from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import IMPORTS
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, ObjectMeta, ProjectObject
+from pgimport.model.rest_views import JobAnswer, build_job
 from pgimport.model.source_url import parse_source, resolve_source
 from pgimport.model.uploads import KEY_BYTES, build_object_key, is_object_key_of
 

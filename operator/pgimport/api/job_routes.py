@@ -12,7 +12,7 @@ from pgimport.api.api_context import CurrentContext, context_of
 from pgimport.api.authentication import Access, AuthenticatedRoute
 from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.api.error_responses import ApiError
-from pgimport.api.import_models import JobAnswer, JobsAnswer, build_job
+from pgimport.api.import_models import JobsAnswer
 from pgimport.api.openapi_parameters import ERROR_RESPONSES, JobID, ProjectID
 from pgimport.api.report_models import ReportAnswer, build_report
 from pgimport.api.resource_writer import patch_object
@@ -23,6 +23,7 @@ from pgimport.model.api_caller import ApiScope
 from pgimport.model.import_report import parse_report
 from pgimport.model.names import IMPORTS, LABEL_EPHEMERAL, REPORT_KEY, report_name
 from pgimport.model.report_carrier import MAX_CONFIG_MAPS
+from pgimport.model.rest_views import JobAnswer, build_job
 from pgimport.model.status import ImportState
 
 _POSITION = re.compile(r"[0-9T:-]{19}Z [a-z0-9.-]{1,253}")  # creation time and name, as the cache sorts them

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import Path
 
-from pgimport.api.rest_models import ID_DESCRIPTION, MAX_ID, Problem
+from pgimport.api.rest_models import MAX_ID, Problem
+from pgimport.model.rest_views import ID_DESCRIPTION
 
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {"model": Problem, "description": "The request failed; the text says why and, if you can fix it, how."}

@@ -5,8 +5,9 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from pgimport.api.import_models import SOURCE_DESCRIPTION, SourceText
-from pgimport.api.rest_models import RequestModel, ResponseModel
+from pgimport.api.rest_models import RequestModel
 from pgimport.model.resources import ProjectObject
+from pgimport.model.rest_views import ResponseModel
 from pgimport.model.result import PreflightReport
 
 

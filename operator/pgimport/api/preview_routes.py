@@ -10,15 +10,7 @@ from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.api.error_responses import ApiError
 from pgimport.api.object_names import ObjectNamer
 from pgimport.api.openapi_parameters import ERROR_RESPONSES, PreviewID, ProjectID
-from pgimport.api.preview_models import (
-    Connections,
-    ConnectionsAnswer,
-    ExtendRequest,
-    PreviewAnswer,
-    PreviewRequest,
-    PreviewsAnswer,
-    build_preview_body,
-)
+from pgimport.api.preview_models import Connections, ConnectionsAnswer, ExtendRequest, PreviewRequest, PreviewsAnswer
 from pgimport.api.request_origin import RequestOrigin
 from pgimport.api.resource_manifests import build_extension, build_preview
 from pgimport.api.resource_writer import create_object, delete_object, patch_object
@@ -29,6 +21,7 @@ from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import PREVIEWS
 from pgimport.model.preview_spec import PreviewMode
 from pgimport.model.resources import PreviewObject, ProjectObject
+from pgimport.model.rest_views import PreviewAnswer, build_preview_body
 from pgimport.model.scalar_types import format_time
 from pgimport.model.status import PreviewState
 

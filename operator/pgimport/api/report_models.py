@@ -3,9 +3,9 @@
 from pydantic import Field
 
 from pgimport.api.preflight_models import RestCheck
-from pgimport.api.rest_models import ResponseModel
 from pgimport.model.import_choices import SkipGroup
 from pgimport.model.import_report import ImportReport, hide_row_values, hide_values_in_text
+from pgimport.model.rest_views import ResponseModel
 from pgimport.model.result import SkippedObject
 from pgimport.model.status import ImportStatus
 

@@ -6,21 +6,15 @@ component names are the classes' titles, so renaming a class does not break a ge
 
 from pydantic import BaseModel, ConfigDict, Field
 
-READY = "Ready"  # type of the condition that says why an object is not ready
+from pgimport.model.rest_views import ResponseModel
+
 MAX_ID = 320  # characters of `<project>.<name>`
-ID_DESCRIPTION = "The ID has the form <project>.<name>."
 
 
 class RequestModel(BaseModel):
     """Part of a request. An unknown field is an error that names the field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-
-
-class ResponseModel(BaseModel):
-    """Part of a response. Most routes leave out fields whose value is null."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class Problem(ResponseModel):

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgimport.api.preview_models import find_expiry
 from pgimport.model.preview_spec import PreviewMode
 from pgimport.model.resources import PreviewObject, ProjectObject, ScheduleObject
+from pgimport.model.rest_views import find_expiry
 from pgimport.model.status import PreviewState, find_condition
 
 
