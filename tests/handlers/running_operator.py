@@ -14,6 +14,7 @@ from tests.support.samples import a_result
 from pgimport.handlers.main import run
 from pgimport.kubernetes_client.resource_cache import ResourceCache
 from pgimport.metrics.operator_metrics import OperatorMetrics
+from pgimport.reconcile.delivery_queue import DeliveryQueue
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.settings import read_settings
 
@@ -39,8 +40,11 @@ def write_kubeconfig(url: str, folder: Path) -> Path:
 
 
 @contextmanager
-def run_operator(kubernetes: Kubernetes) -> Iterator[int]:
-    """Runs the operator's own program in a thread for the duration of a block. Yields the port of its metrics."""
+def run_operator(kubernetes: Kubernetes, deliveries: DeliveryQueue | None = None) -> Iterator[int]:
+    """Runs the operator's own program in a thread for the duration of a block. Yields the port of its metrics.
+
+    `deliveries`: its queue of webhook deliveries.
+    """
     metrics_port = free_port()
     settings = read_settings(
         {
@@ -54,7 +58,13 @@ def run_operator(kubernetes: Kubernetes) -> Iterator[int]:
     metrics = OperatorMetrics()
     cluster = kubernetes.connect(on_request=metrics.queue.record_request)
     cache = ResourceCache(cluster)
-    context = ReconcileContext(cluster=cluster, lists=cache, policy=settings.to_policy(), metrics=metrics)
+    context = ReconcileContext(
+        cluster=cluster,
+        lists=cache,
+        policy=settings.to_policy(),
+        metrics=metrics,
+        deliveries=deliveries or DeliveryQueue(),
+    )
     stop = threading.Event()
     thread = threading.Thread(target=run, args=(context, cache, settings, stop), name="operator", daemon=True)
     thread.start()

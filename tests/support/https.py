@@ -12,6 +12,15 @@ from pathlib import Path
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A POST request that the server has received."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
 @dataclass
 class HttpsServer:
     """A running server. Its certificate is valid for `name` only."""
@@ -21,6 +30,7 @@ class HttpsServer:
     ca: Path
     answers: dict[str, Answer]
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # path with query, headers
+    posts: list[Post] = field(default_factory=list)
     server_names: list[str | None] = field(default_factory=list)  # as clients sent them (SNI)
 
     def url(self, path: str, host: str | None = None) -> str:
@@ -28,7 +38,10 @@ class HttpsServer:
 
 
 def make_certificates(folder: Path, name: str) -> Path:
-    """Creates `ca.crt`, and `tls.crt` with `tls.key` signed by it for one DNS name. Returns the path of the CA."""
+    """Creates `ca.crt`, and `tls.crt` with `tls.key` signed by it for one DNS name or address.
+
+    Returns the path of the CA.
+    """
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
@@ -51,7 +64,8 @@ def make_certificates(folder: Path, name: str) -> Path:
         "keyUsage=critical,keyCertSign,cRLSign",
     )
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-keyout", "tls.key", "-out", "tls.csr")
-    (folder / "names").write_text(f"subjectAltName=DNS:{name}\n")
+    kind = "IP" if name.replace(".", "").isdigit() else "DNS"
+    (folder / "names").write_text(f"subjectAltName={kind}:{name}\n")
     openssl(
         "x509",
         "-req",
@@ -81,6 +95,14 @@ def run_https_server(folder: Path, name: str) -> Iterator[HttpsServer]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             server.requests.append((self.path, dict(self.headers)))
+            self._answer()
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            server.posts.append(Post(self.path, dict(self.headers), body))
+            self._answer()
+
+        def _answer(self) -> None:
             answer = server.answers.get(self.path.partition("?")[0])
             if answer is None:
                 self.send_error(404)

@@ -3,7 +3,8 @@
 None means "not read" or "does not exist". The comment at each field says which.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pgimport.model.observations import (
@@ -103,6 +104,8 @@ class ObservedProject:
     held_roles: tuple[HeldRole, ...] = ()
     # Owner roles of previews whose CONNECTION LIMIT is not that of the spec.
     roles_with_another_limit: tuple[str, ...] = ()
+    # The error of the last request to each webhook since the operator started; None: the receiver accepted the event.
+    webhook_results: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

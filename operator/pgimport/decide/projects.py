@@ -22,6 +22,7 @@ from pgimport.decide.decision import (
 from pgimport.decide.import_history import find_old_imports
 from pgimport.decide.observed_objects import ObservedProject
 from pgimport.decide.wake_targets import wake_after_project
+from pgimport.decide.webhooks import show_webhooks
 from pgimport.model.names import FINALIZER_PROJECT, PREVIEWS
 from pgimport.model.observations import MeasuredCopy, ObservedServer, Unreachable
 from pgimport.model.policy import Policy
@@ -44,6 +45,7 @@ def decide_project(observed: ObservedProject, now: datetime, policy: Policy) -> 
     decision = _decide_finalizer(observed, now) or _decide_readiness(observed, now, policy)
     if decision.status.unused_since == now:  # the second look follows
         decision = replace(decision, requeue_after=IMMEDIATELY)
+    decision = show_webhooks(observed, decision, now)
     return replace(decision, wake=(*wake_after_project(observed.object, decision.status), *decision.wake))
 
 

@@ -12,6 +12,7 @@ import kopf
 from pgimport.handlers.observed_versions import ObservedVersions
 from pgimport.handlers.sweep import build_key
 from pgimport.kubernetes_client.api_client import Json
+from pgimport.kubernetes_client.custom_resources import has_pending_delivery
 from pgimport.kubernetes_client.pods import parse_pod
 from pgimport.kubernetes_client.resource_cache import CachedResource
 from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PROJECTS
@@ -71,10 +72,13 @@ def is_settled(body: Json) -> bool:
     """Tells whether nothing is to be done for this generation of an object.
 
     A terminal object is settled after its clean-up, if it is not ephemeral and its upload is deleted. Others are
-    settled when they are ready or expired. A schedule has no state, so its condition Ready counts.
+    settled when they are ready or expired. A schedule has no state, so its condition Ready counts. An object with a
+    pending delivery to a webhook is not settled.
     """
     metadata, status = body["metadata"], body.get("status") or {}
     if "deletionTimestamp" in metadata or status.get("observedGeneration") != metadata.get("generation"):
+        return False
+    if has_pending_delivery(body):
         return False
     if status.get("state") in TERMINAL_STATES:
         source = (body.get("spec") or {}).get("source") or {}
@@ -99,7 +103,7 @@ def enqueue(targets: EventTargets, kind: str, body: Json) -> None:
 
 def enqueue_removed(targets: EventTargets, key: ResourceKey, last: CachedResource | None) -> None:
     """Enqueues an object in the namespace of a Project that is gone, unless it owned nothing any more."""
-    owned_nothing = isinstance(last, ImportOwner) and last.cleaned_up
+    owned_nothing = isinstance(last, ImportOwner) and last.cleaned_up and not last.undelivered
     if key.kind != PROJECTS and not owned_nothing and targets.scope.includes_namespace(key.namespace):
         targets.queue.add(key)
 

@@ -22,6 +22,7 @@ from pgimport.model.errors import KubernetesNotConfigured
 from pgimport.model.watch_scope import WatchScope
 from pgimport.reconcile.reconcile_context import OperatorIdentity, ReconcileContext
 from pgimport.reconcile.reconcile_loop import reconcile, report_error
+from pgimport.reconcile.webhook_deliveries import start_deliveries
 from pgimport.reconcile.work_queue import WorkQueue
 from pgimport.settings import Settings, SettingsError, open_uploads, read_settings
 
@@ -80,6 +81,7 @@ def run(
 
     def work() -> None:
         if _wait_until_listed(cache, versions, stop):
+            start_deliveries(context, queue.add)
             queue.start()
             run_sweeps(context.cluster, queue, versions, scope, settings.sweep_seconds, stop)
 
@@ -100,6 +102,7 @@ def run(
         finally:
             stop.set()
             cache.stop()
+            context.deliveries.stop()
             queue.stop()
 
 

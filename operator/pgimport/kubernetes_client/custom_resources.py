@@ -31,6 +31,7 @@ from pgimport.model.schedule_spec import ScheduleSpec
 from pgimport.model.schedule_status import ScheduleStatus
 from pgimport.model.status import TERMINAL_STATES, ImportState, ImportStatus, PreviewStatus
 from pgimport.model.visible_text import show_controls_of_json
+from pgimport.model.webhooks import DeliveryState
 
 SpecT = TypeVar("SpecT", bound=StrictModel)
 StatusT = TypeVar("StatusT", bound=LenientModel)
@@ -119,7 +120,14 @@ def parse_import_owner(body: Json) -> ImportOwner:
         removable=ended and cleaned_up and upload_gone and "deletionTimestamp" not in meta,
         state=ImportState(status["state"]) if ended else None,
         dry_run=bool(spec.get("dryRun")),
+        undelivered=has_pending_delivery(body),
     )
+
+
+def has_pending_delivery(body: Json) -> bool:
+    """Tells whether an event of an object is to be sent to a webhook, without the cost of parsing the object."""
+    deliveries = (body.get("status") or {}).get("webhookDeliveries", ())
+    return any(item.get("state") == DeliveryState.PENDING for item in deliveries)
 
 
 def is_terminal(body: Json) -> bool:

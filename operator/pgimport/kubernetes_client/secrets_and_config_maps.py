@@ -40,6 +40,20 @@ def read_config_map(cluster: KubernetesClient, namespace: str, name: str) -> set
     return {*(body.get("data") or {}), *(body.get("binaryData") or {})}
 
 
+def read_config_map_entries(cluster: KubernetesClient, namespace: str, name: str) -> dict[str, str] | None:
+    """Returns the texts of the entries, or None if the ConfigMap does not exist."""
+    try:
+        body = cluster.get(api_paths.core(namespace, "configmaps", name))
+    except NotFound:
+        return None
+    return dict(body.get("data") or {})
+
+
+def patch_config_map(cluster: KubernetesClient, namespace: str, name: str, entries: Mapping[str, str | None]) -> None:
+    """Sets entries, removes those whose text is None, and keeps the others. Raises NotFound."""
+    cluster.patch(api_paths.core(namespace, "configmaps", name), {"data": dict(entries)})
+
+
 def read_config_map_entry(cluster: KubernetesClient, namespace: str, name: str, key: str, owner_uid: str) -> str | None:
     """Returns the text of one entry, or None if the ConfigMap or its entry does not exist, or has another owner."""
     try:

@@ -12,6 +12,7 @@ from pgimport.metrics.build_info import add_build_info
 from pgimport.metrics.queue_metrics import QueueMetrics
 from pgimport.metrics.state_gauges import Memory, Snapshot, build_gauges
 from pgimport.metrics.transition_metrics import TransitionMetrics
+from pgimport.metrics.webhook_metrics import WebhookMetrics
 from pgimport.model.names import IMPORTS, PREVIEWS
 from pgimport.model.resources import ImportObject, ImportOwner, PreviewObject
 from pgimport.model.watch_scope import WatchScope
@@ -24,6 +25,7 @@ class OperatorMetrics:
         self.registry = CollectorRegistry()
         self.queue = QueueMetrics(self.registry)
         self.transitions = TransitionMetrics(self.registry)
+        self.webhooks = WebhookMetrics(self.registry)
         add_build_info(self.registry, "operator")
 
     def add_state(self, cache: ResourceCache, scope: WatchScope, find_stall: Callable[[], str | None]) -> None:

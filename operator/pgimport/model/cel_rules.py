@@ -13,6 +13,7 @@ from pgimport.model.preview_spec import TTL_RULE
 from pgimport.model.project_spec import KUBERNETES_PREFIX, NAMESPACE_RULE, ONE_PRIMARY, TargetServer
 from pgimport.model.scalar_types import DURATION_PATTERN, duration_rule
 from pgimport.model.schedule_spec import JITTER_RULE, NOT_CANCELLED
+from pgimport.model.webhooks import UNIQUE_NAMES
 
 _CEL_RESERVED = ("namespace",)
 
@@ -167,6 +168,12 @@ PROJECT_SPEC_RULES: list[dict[str, str]] = [
         "fieldPath": ".namespace",
     },
     immutable_rule("namespace", "create a new Project under another name"),
+    {
+        "rule": "!has(self.webhooks) || self.webhooks.all(webhook, self.webhooks.exists_one(other,"
+        " other.name == webhook.name))",
+        "message": UNIQUE_NAMES,
+        "fieldPath": ".webhooks",
+    },
 ]
 PROJECT_PRIMARY_RULES: list[dict[str, str]] = [
     {"rule": "has(self.urlSecretRef) != has(self.previewDatabase)", "message": ONE_PRIMARY}

@@ -66,6 +66,11 @@ def job_secret_name(import_name: str, import_uid: str) -> str:
     return job_name(import_name, import_uid)
 
 
+def outbox_name(release: str) -> str:
+    """Returns the name of the ConfigMap in the operator's namespace with deliveries of deleted objects."""
+    return f"{release}-webhook-outbox"
+
+
 @dataclass(frozen=True, slots=True)
 class NamespaceNames:
     """Names of the objects that an installation creates in the namespace of each Project."""

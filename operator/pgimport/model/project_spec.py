@@ -20,6 +20,7 @@ from pgimport.model.string_types import (
     ObjectName,
     ShortText,
 )
+from pgimport.model.webhooks import MAX_WEBHOOKS, UNIQUE_NAMES, Webhook
 
 DEFAULT_ALLOWED_EXTENSIONS = (
     "pgcrypto",
@@ -232,8 +233,20 @@ class ProjectSpec(StrictModel):
         " spec.namespace.",
     )
 
+    webhooks: list[Webhook] = Field(
+        default=[],
+        max_length=MAX_WEBHOOKS,
+        description="Receivers of events about the Project's imports and previews: signed POST requests.",
+    )
+
     @model_validator(mode="after")
     def _refuse_namespaces_of_kubernetes(self) -> "ProjectSpec":
         if self.namespace.startswith(KUBERNETES_PREFIX):
             raise ValueError(NAMESPACE_RULE)
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_equal_names(self) -> "ProjectSpec":
+        if len({webhook.name for webhook in self.webhooks}) < len(self.webhooks):
+            raise ValueError(UNIQUE_NAMES)
         return self

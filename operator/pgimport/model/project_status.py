@@ -56,5 +56,5 @@ class ProjectStatus(LenientModel):
     )
     conditions: list[Condition] = Field(
         default=[],
-        description="The conditions of the Project: Ready, Reconciling, Stalled and CleanedUp.",
+        description="The conditions of the Project: Ready, Reconciling, Stalled, CleanedUp and WebhooksDelivered.",
     )

@@ -56,6 +56,7 @@ class Reason(StrEnum):
     SOURCE_PREVIEW_NOT_READY = "SourcePreviewNotReady"
     WAITING_FOR_REFRESH = "WaitingForRefresh"
     SCHEDULED = "Scheduled"
+    DELIVERED = "Delivered"
 
     # Ended by the user.
     CANCELLED = "Cancelled"
@@ -107,6 +108,7 @@ class Reason(StrEnum):
     JOB_REFUSED = "JobRefused"
     TARGET_BUSY = "TargetBusy"
     ROLE_IN_USE = "RoleInUse"
+    WEBHOOK_FAILED = "WebhookFailed"
     TARGET_LOST = "TargetLost"
     TARGET_CONFLICT = "TargetConflict"
     WORKER_FAILED = "WorkerFailed"
@@ -296,6 +298,9 @@ MEANINGS: dict[Reason, Meaning] = {
         _TRANSIENT,
         None,
         "Revoke what the role may in the databases that the message names, and run REASSIGN OWNED BY for it there.",
+    ),
+    Reason.WEBHOOK_FAILED: Meaning(
+        _TRANSIENT, None, "Check the receiver that the message names, and the webhook in the Project's spec.webhooks."
     ),
     Reason.JOB_REFUSED: Meaning(
         _TRANSIENT,

@@ -64,6 +64,7 @@ class ImportOwner:
     removable: bool = False  # it has ended, is cleaned up and not being deleted, and its uploaded file is gone
     state: ImportState | None = None
     dry_run: bool = False
+    undelivered: bool = False  # it has a pending delivery to a webhook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,26 +124,30 @@ def _describe_reserved(address: Address) -> str:
     return "a link-local address" if address.is_link_local else "a reserved address, which no server can have"
 
 
-def _forbid(host: str, reason: str, advice: str = "") -> Failure:
-    return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, f"access to the source {host} is forbidden: {reason}", advice)
+def decide_address(host: str, addresses: list[str], sources: AllowedSources, role: str = "source") -> str | Failure:
+    """Returns the first of the host's addresses, or a failure if any of them is forbidden.
 
+    `role` says what the host is, for the message.
+    """
 
-def decide_address(host: str, addresses: list[str], sources: AllowedSources) -> str | Failure:
-    """Returns the first of the host's addresses, or a failure if any of them is forbidden."""
+    def forbid(reason: str, advice: str = "") -> Failure:
+        message = f"access to the {role} {host} is forbidden: {reason}"
+        return Failure(Reason.SOURCE_ADDRESS_FORBIDDEN, message, advice)
+
     cidrs = tuple(ipaddress.ip_network(text, strict=False) for text in sources.allowed_cidrs)
     is_host_allowed = _is_host_allowed(host, sources.allowed_hosts)
     if not addresses:
-        return _forbid(host, "its name has no address", _CHECK_NAME)
+        return forbid("its name has no address", _CHECK_NAME)
     for text in addresses:
         try:
             address = ipaddress.ip_address(text)
         except ValueError:
-            return _forbid(host, "its name resolves to something that is not an IP address", _CHECK_NAME)
+            return forbid("its name resolves to something that is not an IP address", _CHECK_NAME)
         for real in _unwrap(address):
             if _is_network_allowed(real, cidrs):
                 continue
             if _is_within(real, _NEVER_BY_NAME):
-                return _forbid(host, f"{text} is {_describe_reserved(real)}", _PUBLIC_ADDRESS)
+                return forbid(f"{text} is {_describe_reserved(real)}", _PUBLIC_ADDRESS)
             if not is_host_allowed and not _is_public(real):
-                return _forbid(host, f"{text} is not a public address")
+                return forbid(f"{text} is not a public address")
     return addresses[0]

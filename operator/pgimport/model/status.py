@@ -9,7 +9,11 @@ from pgimport.model.base_models import LenientModel
 from pgimport.model.reasons import RetryClassification
 from pgimport.model.result import PreflightReport, SkippedObject, Verification
 from pgimport.model.scalar_types import Time
+from pgimport.model.webhooks import WebhookDelivery
 
+DELIVERIES_DESCRIPTION = (
+    "The deliveries of events to the Project's webhooks: those that are pending, and the last 10 that have ended."
+)
 FULLY_IMPORTED = "FullyImported"  # type of the condition that is False if the target refused an object
 
 
@@ -287,6 +291,7 @@ class ImportStatus(JobFields, LenientModel):
     upload_deleted: bool | None = Field(
         default=None, description="The value is true after the uploaded dump file was deleted."
     )
+    webhook_deliveries: list[WebhookDelivery] = Field(default=[], description=DELIVERIES_DESCRIPTION)
     observed_generation: int | None = Field(
         default=None, description="The metadata.generation for which the operator wrote this status."
     )
@@ -356,6 +361,7 @@ class PreviewStatus(LenientModel):
         description="The time at which the operator found that the database, and thus its content, no longer existed on"
         " the server. A completed import, a reset or an expiry removes this field.",
     )
+    webhook_deliveries: list[WebhookDelivery] = Field(default=[], description=DELIVERIES_DESCRIPTION)
     updated_at: Time | None = Field(default=None, description="The time at which this status last changed.")
     observed_generation: int | None = Field(
         default=None, description="The metadata.generation for which the operator wrote this status."

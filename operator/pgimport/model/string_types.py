@@ -34,6 +34,9 @@ _IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+"
 _HOST, _HOSTS = f"^({_NAME}|{_IPV6})$", rf"^((\*\.)?{_NAME}|{_IPV6})$"
 HOST_RULE = "no host: write one name or address, like db.example.com, 10.0.0.5 or fd00::5"
 HOST_PATTERN_RULE = "no host name: write it like db.example.internal, or *.example.internal for all below it"
+# Path and query have no space, backslash, quote or fragment.
+_WEBHOOK_URL = rf"^https://({_NAME}|\[{_IPV6}\])(:[0-9]{{1,5}})?([/?][!$-\[\]-~]*)?$"
+WEBHOOK_URL_RULE = "no https URL: write it like https://hooks.example.com/path, without user, password and fragment"
 NETWORK_RULE = "no network: write it like 10.0.0.0/8, fd00::/8 or 192.0.2.1"
 
 
@@ -66,7 +69,9 @@ def fits_pattern(pattern: str, message: str, longest: int) -> tuple[AfterValidat
 
 
 _host, _hosts = fits_pattern(_HOST, HOST_RULE, 253), fits_pattern(_HOSTS, HOST_PATTERN_RULE, 253)
+_webhook_url = fits_pattern(_WEBHOOK_URL, WEBHOOK_URL_RULE, 2048)
 _network = _ruled(_is_network, "isCIDR(self) || isIP(self)", NETWORK_RULE, 64)
 HostName = Annotated[str, _host[0], _host[1]]
 HostPattern = Annotated[str, _hosts[0], _hosts[1]]
+WebhookURL = Annotated[str, _webhook_url[0], _webhook_url[1]]
 NetworkAddress = Annotated[str, _network[0], _network[1]]

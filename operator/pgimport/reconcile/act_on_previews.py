@@ -33,6 +33,7 @@ from pgimport.reconcile.finalizers import write_finalizer
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.server_credentials import is_complete, read_admin_access
 from pgimport.reconcile.tenant_access import ensure_connection_reader
+from pgimport.reconcile.webhook_deliveries import announce_deletion
 from pgimport.server.preview import PreviewPlan, drop_preview, ensure_preview, reset_preview
 from pgimport.server.preview_copy import CopyPlan, end_copy, ensure_copy
 from pgimport.server.server_access import Access
@@ -48,6 +49,8 @@ def act_on_preview(context: ReconcileContext, observed: ObservedPreview, action:
     meta = observed.object.meta
     match action:
         case SetFinalizer(present):
+            if not present:
+                announce_deletion(context, observed.object)
             write_finalizer(context, ResourceKey(PREVIEWS, meta.namespace, meta.name), meta, FINALIZER_PREVIEW, present)
         case ClaimServer():
             _claim_server(context, observed)

@@ -75,6 +75,7 @@ def observe_project(context: ReconcileContext, key: ResourceKey, now: datetime) 
             for item in marked
             if _is_owner_role(item, project) and item.connection_limit != spec.limits.max_connections_per_preview
         ),
+        webhook_results=context.deliveries.find_results(project.meta.name),
         held_roles=tuple(
             HeldRole(item.name, item.holders)
             for item in marked

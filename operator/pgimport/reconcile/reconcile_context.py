@@ -9,6 +9,7 @@ from pgimport.metrics.operator_metrics import OperatorMetrics
 from pgimport.model.policy import Policy
 from pgimport.reconcile.background_copies import BackgroundCopies
 from pgimport.reconcile.background_drops import BackgroundDrops
+from pgimport.reconcile.delivery_queue import DeliveryQueue
 from pgimport.reconcile.pod_history import PodHistory
 from pgimport.reconcile.preview_checks import PreviewChecks
 from pgimport.reconcile.reconcile_times import ReconcileTimes
@@ -44,6 +45,7 @@ class ReconcileContext:
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     drops: BackgroundDrops = field(default_factory=BackgroundDrops)
     copies: BackgroundCopies = field(default_factory=BackgroundCopies)
+    deliveries: DeliveryQueue = field(default_factory=DeliveryQueue)
     metrics: OperatorMetrics = field(default_factory=OperatorMetrics)
     _start_locks: dict[str, threading.Lock] = field(default_factory=dict)
     _start_locks_lock: threading.Lock = field(default_factory=threading.Lock)

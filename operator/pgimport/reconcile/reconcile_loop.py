@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
@@ -74,6 +74,7 @@ from pgimport.reconcile.observe_previews import observe_preview
 from pgimport.reconcile.observe_projects import ProjectObservation, observe_project
 from pgimport.reconcile.observe_schedules import observe_schedule
 from pgimport.reconcile.reconcile_context import ReconcileContext
+from pgimport.reconcile.webhook_deliveries import leave_deliveries, queue_deliveries, show_deliveries
 from pgimport.reconcile.work_queue import ReconcileResult
 
 logger = logging.getLogger(__name__)
@@ -168,7 +169,7 @@ def _reconcile(context: ReconcileContext, key: ResourceKey, reconciler: Reconcil
     try:
         observed = reconciler.observe(context, key, _now())
         if observed is None:
-            return ReconcileResult(wake=_list_keys(context, wake_after_removal(key)))
+            return _handle_removal(context, key)
         decision = reconciler.decide(observed, _now(), context.policy)
         if not reconciler.takes(observed, decision):
             return _act_and_write(context, key, reconciler, observed, decision)
@@ -179,6 +180,11 @@ def _reconcile(context: ReconcileContext, key: ResourceKey, reconciler: Reconcil
     except (Refused, ServerUnavailable) as error:  # while the object was observed
         logger.warning("%s: %s", key, error)
         return _show_failure(context, key, reconciler, error.failure)
+
+
+def _handle_removal(context: ReconcileContext, key: ResourceKey) -> ReconcileResult:
+    leave_deliveries(context, key)
+    return ReconcileResult(wake=_list_keys(context, wake_after_removal(key)))
 
 
 def report_error(context: ReconcileContext, key: ResourceKey, count: int, error: Exception) -> None:
@@ -214,7 +220,7 @@ def _show_failure(
 ) -> ReconcileResult:
     item = reconciler.read(context.cluster, key)
     if item is None:
-        return ReconcileResult(wake=_list_keys(context, wake_after_removal(key)))
+        return _handle_removal(context, key)
     decision = reconciler.show_failure(item, failure, _now(), context.policy)
     _write_status(context, key, item, decision)
     return ReconcileResult(requeue_after=decision.requeue_after, wake=_list_keys(context, decision.wake))
@@ -288,14 +294,23 @@ def _list_keys(context: ReconcileContext, targets: tuple[WakeTarget, ...]) -> tu
 
 
 def _write_status(context: ReconcileContext, key: ResourceKey, item: Resource, decision: Decision[Any]) -> None:
-    """Writes the status if more than `updatedAt` changed, then logs and posts an event."""
+    """Writes the status if it changed, and then sends what it announces to webhooks."""
+    status = show_deliveries(context, key, item, decision.status)
+    written = _write_changed_status(context, key, item, replace(decision, status=status))
+    queue_deliveries(context, key, item, written)
+
+
+def _write_changed_status(
+    context: ReconcileContext, key: ResourceKey, item: Resource, decision: Decision[Any]
+) -> Status:
+    """Writes the status if more than `updatedAt` changed, then logs and posts an event. Returns the stored status."""
     unstamped = decision.status.model_copy(update={"updated_at": item.status.updated_at})
     if unstamped == item.status:
-        return
+        return item.status
     unstamped = show_controls_of_model(unstamped)  # as the stored status has them
     if unstamped == item.status:
-        return
-    status = unstamped.model_copy(update={"updated_at": _now()})
+        return item.status
+    status: Status = unstamped.model_copy(update={"updated_at": _now()})
     try:
         context.lists.remember(key.kind, write_status(context.cluster, key, item.meta, status))
     except NotFound:
@@ -304,6 +319,7 @@ def _write_status(context: ReconcileContext, key: ResourceKey, item: Resource, d
     _count_transition(context, item, status)
     _report_transition(context, key, item, status, decision.message)
     _report_refused_objects(context, key, item, status)
+    return status
 
 
 def _report_refused_objects(context: ReconcileContext, key: ResourceKey, item: Resource, status: Status) -> None:

@@ -1,0 +1,109 @@
+"""The queue of deliveries: it repeats, bounds what runs at the same time, and keeps objects apart."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from queue import SimpleQueue
+
+import pytest
+from tests.support.samples import NOW
+
+from pgimport.model.names import IMPORTS
+from pgimport.model.resources import ResourceKey
+from pgimport.model.webhooks import DeliveryOutcome, DeliveryState, WebhookDelivery, WebhookEvent
+from pgimport.reconcile.delivery_queue import PER_PROJECT, DeliveryQueue, QueuedDelivery
+
+KEY = ResourceKey(IMPORTS, "shop", "orders")
+
+
+def a_queued(id_: str, project: str = "shop", key: ResourceKey = KEY, uid: str = "uid") -> QueuedDelivery:
+    delivery = WebhookDelivery(id=id_, webhook="ci", event=WebhookEvent.JOB_COMPLETED, occurred_at=NOW)
+    return QueuedDelivery(key, uid, project, f"{project}.orders", delivery, b"{}")
+
+
+@pytest.fixture
+def queue() -> Iterator[DeliveryQueue]:
+    queue = DeliveryQueue(delays=[timedelta(0)] * 5)
+    yield queue
+    queue.stop()
+
+
+def test_a_delivery_is_repeated_until_it_is_accepted(queue: DeliveryQueue) -> None:
+    outcomes = [DeliveryOutcome("down"), DeliveryOutcome("down"), DeliveryOutcome()]
+    reports: SimpleQueue[tuple[str | None, bool]] = SimpleQueue()
+    queue.put([a_queued("1")])
+    queue.start(
+        lambda item: outcomes[item.delivery.attempts],
+        lambda item, outcome, changed: reports.put((outcome.error, changed)),
+    )
+    assert [reports.get(timeout=30) for _ in range(3)] == [("down", True), ("down", False), (None, True)]
+    assert queue.find_newest(KEY)["1"].state is DeliveryState.DELIVERED
+    assert queue.find_results("shop") == {"ci": None}
+
+
+def test_an_outcome_is_kept_until_the_status_shows_it(queue: DeliveryQueue) -> None:
+    reported = threading.Event()
+    queue.put([a_queued("1")])
+    queue.start(lambda item: DeliveryOutcome(), lambda *_: reported.set())
+    assert reported.wait(30)
+    delivered = queue.find_newest(KEY)["1"]
+    queue.forget_stored(KEY, [delivered.model_copy(update={"state": DeliveryState.PENDING})])
+    assert queue.find_newest(KEY) == {"1": delivered}
+    queue.forget_stored(KEY, [delivered])
+    assert queue.find_newest(KEY) == {}
+
+
+def test_an_unexpected_exception_is_an_attempt_that_failed(queue: DeliveryQueue) -> None:
+    errors: SimpleQueue[str | None] = SimpleQueue()
+
+    def send(item: QueuedDelivery) -> DeliveryOutcome:
+        if item.delivery.attempts == 0:
+            raise RuntimeError("https://hooks.example.com/secret")
+        return DeliveryOutcome()
+
+    queue.put([a_queued("1")])
+    queue.start(send, lambda item, outcome, changed: errors.put(outcome.error))
+    assert [errors.get(timeout=30) for _ in range(2)] == ["the operator failed: RuntimeError", None]
+
+
+@pytest.mark.isolation
+def test_receivers_that_hang_delay_no_other_project(queue: DeliveryQueue) -> None:
+    release, sent = threading.Event(), threading.Event()
+    running: SimpleQueue[str] = SimpleQueue()
+
+    def send(item: QueuedDelivery) -> DeliveryOutcome:
+        if item.project == "bank":
+            sent.set()
+            return DeliveryOutcome()
+        running.put(item.delivery.id)
+        release.wait()
+        return DeliveryOutcome()
+
+    queue.put([a_queued(str(number), key=ResourceKey(IMPORTS, "shop", str(number))) for number in range(20)])
+    queue.start(send, lambda *_: None)
+    for _ in range(PER_PROJECT):
+        running.get(timeout=30)
+    queue.put([a_queued("other", "bank", ResourceKey(IMPORTS, "bank", "orders"))])
+    try:
+        assert sent.wait(30)
+        assert running.empty()
+    finally:
+        release.set()
+
+
+@pytest.mark.isolation
+def test_an_id_of_another_object_changes_nothing(queue: DeliveryQueue) -> None:
+    """A tenant who may write a status could copy an ID from the status of another object."""
+    queue.put([a_queued("1")])
+    forged = a_queued("1", "bank", ResourceKey(IMPORTS, "bank", "forged"), "other-uid")
+    forged.body = b"forged"
+    queue.put([forged])
+    queue.forget_stored(forged.key, [forged.delivery.model_copy(update={"state": DeliveryState.DELIVERED})])
+    (left,) = queue.leave_object(KEY, None)
+    assert (left.body, left.project) == (b"{}", "shop")
+
+
+def test_deliveries_of_a_deleted_object_are_left_once_and_those_of_its_successor_stay(queue: DeliveryQueue) -> None:
+    queue.put([a_queued("old", uid="old-uid"), a_queued("new", uid="new-uid")])
+    assert [item.delivery.id for item in queue.leave_object(KEY, "new-uid")] == ["old"]
+    assert queue.leave_object(KEY, "new-uid") == []
