@@ -17,6 +17,7 @@ from pgimport.model.names import (
     FINALIZER_PREVIEW,
     FINALIZER_PROJECT,
     namespace_names,
+    outbox_name,
 )
 from pgimport.model.preview_spec import PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
@@ -205,6 +206,17 @@ def test_the_operator_binds_only_the_tenant_role(render: Render) -> None:
     named = [rule for rule in rules if rule["resources"] == ["rolebindings"] and "resourceNames" in rule]
     assert [rule["resourceNames"] for rule in named] == [BINDINGS]
     assert find(render(), "ClusterRole", "pgimport-tenant")
+
+
+def test_the_operator_may_change_one_config_map_of_its_namespace(render: Render) -> None:
+    """The outbox of webhooks. The chart creates it without entries, which an upgrade would overwrite."""
+    documents = render({"fullnameOverride": "imports"})
+    outbox = find(documents, "ConfigMap", outbox_name("imports"))
+    assert "data" not in outbox
+    (rule,) = [
+        item for item in find(documents, "Role", "imports-operator")["rules"] if "configmaps" in item["resources"]
+    ]
+    assert (rule["resourceNames"], rule["verbs"]) == ([outbox_name("imports")], ["get", "patch"])
 
 
 def test_objects_carry_their_namespace(render: Render) -> None:

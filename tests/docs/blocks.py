@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # Languages in which a reader expects something to type, or something that a program printed.
-TESTED_LANGUAGES = ("sh", "console", "text", "sql", "yaml", "lua", "")
+TESTED_LANGUAGES = ("sh", "console", "text", "sql", "yaml", "lua", "python", "")
 RUNNERS = ("local", "cluster", "checked")
 
 _BLOCK = re.compile(

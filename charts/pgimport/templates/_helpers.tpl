@@ -19,6 +19,7 @@
 {{- define "pgimport.apiTenantRole" -}}{{ include "pgimport.fullname" . }}-api-tenant{{- end -}}
 {{- define "pgimport.connectionReader" -}}{{ include "pgimport.api" . }}-connections{{- end -}}
 {{- define "pgimport.initialKey" -}}{{ include "pgimport.fullname" . }}-initial-key{{- end -}}
+{{- define "pgimport.outbox" -}}{{ include "pgimport.fullname" . }}-webhook-outbox{{- end -}}
 {{- define "pgimport.release" -}}{{ include "pgimport.fullname" . }}-release{{- end -}}
 {{- define "pgimport.project" -}}{{ include "pgimport.fullname" . }}-project{{- end -}}
 {{- define "pgimport.test" -}}{{ include "pgimport.fullname" . }}-test{{- end -}}
