@@ -42,7 +42,7 @@ def run_german_postgres(*, tls: bool = False, **options: str) -> Iterator[Postgr
         programs = tree_programs(major, server_tree(major), folder / "clients")
         programs = replace(programs, environment={"LOCPATH": "/mnt/locales"}, files=languages)
         settings = {"lc_messages": LOCALE, **options}
-        with run_postgres(major, programs, tls=tls, **settings) as server:
+        with run_postgres(major, programs, tls=tls, disk=None, **settings) as server:
             yield server
     finally:
         shutil.rmtree(folder)

@@ -55,7 +55,8 @@ class Subscriber:
         ]
 
     def wait_for(self, event: str, name: str) -> Post:
-        return next(iter(wait_for(f"{event} of {name}", lambda: self.find(event, name))))
+        found: list[Post] = wait_for(f"{event} of {name}", lambda: self.find(event, name))
+        return found[0]
 
     def deliveries(self, kind: str, name: str) -> dict[str, Json]:
         return {item["event"]: item for item in self.tenant.status(name, kind).get("webhookDeliveries", ())}
