@@ -75,10 +75,12 @@ def compare_copy(
 
 
 def read_reference(source: Source, target: PostgresServer) -> Content:
-    """Returns the source's definitions as the target prints them, restored by a superuser with PostgreSQL's clients."""
-    text = run_client(
-        [source.server.bin / "pg_dump", "--schema-only", "--no-owner", "--no-privileges", source.url]
-    ).decode()
+    """Returns the source's definitions as the target prints them, restored by a superuser with PostgreSQL's clients.
+
+    Without subscriptions: no copy has them, and a database that has one cannot be dropped.
+    """
+    options = ("--schema-only", "--no-owner", "--no-privileges", "--no-subscriptions")
+    text = run_client([source.server.bin / "pg_dump", *options, source.url]).decode()
     with target.database(f"reference_{source.server.major}") as name:
         run_script(target, name, text, "--set=ON_ERROR_STOP=0")  # objects that no restore brings are not compared
         return read_definitions(target, name, target.bin / "pg_dump")
