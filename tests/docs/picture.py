@@ -3,6 +3,7 @@
 The picture has the whole output. Of the line that shows the progress, which a terminal overwrites, it keeps one moment.
 """
 
+import io
 import os
 import pty
 import re
@@ -64,15 +65,20 @@ def choose_lines(text: str) -> list[str]:
     return lines
 
 
-def draw(lines: list[str]) -> str:
-    """Draws lines with ANSI colours as SVG that loads nothing."""
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115
+def colour(line: str) -> str:
+    """Colours the marks of a line: `pgimport run` prints none."""
+    for pattern, coloured in _MARKS:
+        line = pattern.sub(coloured, line)
+    return line
+
+
+def draw(lines: list[str], *, title: str, columns: int, identifier: str) -> str:
+    """Draws lines with ANSI colours as SVG that loads nothing. The identifier keeps pictures of a page apart."""
+    console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
     for line in lines:
-        for pattern, coloured in _MARKS:
-            line = pattern.sub(coloured, line)
         console.print(Text.from_ansi(line), soft_wrap=False)
     template = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-    return console.export_svg(title="pgimport run", code_format=template, unique_id="run")
+    return console.export_svg(title=title, code_format=template, unique_id=identifier)
 
 
 def main() -> int:
@@ -95,7 +101,9 @@ def main() -> int:
             text = text.replace(real, written)
     text = re.sub(r"(?<=not shown again\): )\S+", ANYTHING, text)
     PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_text(draw([f"{PROMPT}pgimport run", *choose_lines(text)]), encoding="utf-8")
+    lines = [f"{PROMPT}pgimport run", *map(colour, choose_lines(text))]
+    drawn = draw(lines, title="pgimport run", columns=COLUMNS, identifier="run")
+    PICTURE.write_text(drawn, encoding="utf-8")
     return 0
 
 

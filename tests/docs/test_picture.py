@@ -1,4 +1,4 @@
-"""The README's picture shows what its first command prints."""
+"""The picture of `pgimport run` shows what the README's first command prints."""
 
 import html
 import re
