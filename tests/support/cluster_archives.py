@@ -46,7 +46,7 @@ sys.exit(main())
 
 def list_modules() -> dict[str, Path]:
     """Returns the files of the commands for a cluster, by their paths in the package, with all that they import."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     package = SOURCES / "pgimport" / "cli" / "cluster_commands"
     waiting = [*ENTRY_MODULES, *(f"pgimport.cli.cluster_commands.{path.stem}" for path in package.glob("*.py"))]
     while waiting:
@@ -54,11 +54,11 @@ def list_modules() -> dict[str, Path]:
         path = SOURCES / Path(*name.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         key = path.relative_to(SOURCES).as_posix()
-        if key not in found and path.exists():
-            found[key] = path
+        if key not in files and path.exists():
+            files[key] = path
             parent, _, _ = name.rpartition(".")
             waiting += [*_list_imports(path), *([parent] if parent else [])]
-    return found
+    return files
 
 
 def _list_imports(path: Path) -> Iterator[str]:
