@@ -217,10 +217,22 @@ def test_a_pending_import_says_what_it_waits_for(observed: ObservedImport, expec
     assert text in decision.message
     assert decision.status.conditions[0].message == decision.message
     assert decision.actions == ()
-    # Only a change of its own spec, which causes an event, ends a suspension.
-    suspended = expected is Reason.SUSPENDED
-    assert decision.requeue_after == (POLICY.longest_waiting_interval if suspended else POLICY.waiting_interval)
+    expected_interval = {
+        # Only a change of its own spec, which causes an event, ends a suspension.
+        Reason.SUSPENDED: POLICY.longest_waiting_interval,
+        Reason.SOURCE_SECRET_MISSING: POLICY.shortest_waiting_interval,
+        Reason.CONFIG_MAP_MISSING: POLICY.shortest_waiting_interval,
+    }.get(expected, POLICY.waiting_interval)
+    assert decision.requeue_after == expected_interval
     assert decision.status.started_at is None
+
+
+@pytest.mark.parametrize(("waited", "seconds"), [(1, 1), (4, 4), (40, 15), (600, 60)])
+def test_a_secret_that_is_created_just_after_its_import_is_seen_soon(waited: int, seconds: int) -> None:
+    """Nothing watches Secrets. The command line creates the import first, because it owns the Secret."""
+    since = NOW - timedelta(seconds=waited)
+    decision = decide(observed_import(missing_mount=NO_SECRET, status=ImportStatus(pending_since=since)))
+    assert decision.requeue_after == timedelta(seconds=seconds)
 
 
 STARTS = [

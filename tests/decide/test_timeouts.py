@@ -192,7 +192,7 @@ def test_an_import_may_wait_for_ever(observed: ObservedImport) -> None:
 @pytest.mark.parametrize(
     ("waited", "seconds"),
     [
-        pytest.param(timedelta(0), 15, id="new"),
+        pytest.param(timedelta(0), 1, id="new"),
         pytest.param(timedelta(minutes=2), 15, id="for a short time"),
         pytest.param(timedelta(minutes=10), 60, id="for a while"),
         pytest.param(timedelta(days=30), 120, id="for very long"),

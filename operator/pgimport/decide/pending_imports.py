@@ -70,7 +70,11 @@ def _wait(
     if (overdue := find_pending_overdue(status, spec, now, obstacle[:1].lower() + obstacle[1:])) is not None:
         return failed(status, overdue, now)
     waited = now - status.pending_since if status.pending_since is not None else timedelta(0)
-    interval = find_waiting_interval(policy.waiting_interval, waited, policy)
+    shortest = policy.waiting_interval
+    if conditions.reason in (Reason.SOURCE_SECRET_MISSING, Reason.CONFIG_MAP_MISSING):
+        # Often created together with the import, but after it. Neither is watched.
+        shortest = min(max(policy.shortest_waiting_interval, waited), shortest)
+    interval = find_waiting_interval(shortest, waited, policy)
     remaining = remaining_wait(status, spec, now)
     delay = interval if remaining is None else min(interval, remaining)
     return pending(without_job(status), conditions, now, delay, release_all(observed))

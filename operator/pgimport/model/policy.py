@@ -25,6 +25,8 @@ class Policy:
     progress_interval: timedelta = timedelta(seconds=5)
     # A waiting object is reconciled again after this time: watch events can be lost, and Secrets are not watched.
     waiting_interval: timedelta = timedelta(seconds=15)
+    # An import whose Secret or ConfigMap is missing is reconciled again after this time at first, then more rarely.
+    shortest_waiting_interval: timedelta = timedelta(seconds=1)
     # An import that has waited for long is reconciled again after this time at most.
     longest_waiting_interval: timedelta = timedelta(minutes=2)
     # An unavailable server is tried again after this time.
