@@ -19,6 +19,7 @@ from pgimport.kubernetes_client.custom_resources import read_preview
 from pgimport.kubernetes_client.resource_lists import DirectLists
 from pgimport.model.errors import Conflict
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, connection_secret_name
+from pgimport.model.observations import MeasuredCopy
 from pgimport.model.owner_comment import (
     DatabasePhase,
     ImportedContent,
@@ -28,13 +29,17 @@ from pgimport.model.owner_comment import (
 )
 from pgimport.model.project_status import CloneMethod
 from pgimport.model.resources import PreviewObject, ResourceKey
+from pgimport.reconcile import act_on_previews
 from pgimport.reconcile.background_copies import PER_PROJECT
 from pgimport.reconcile.observe_projects import observe_project
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.reconcile_loop import reconcile
+from pgimport.server.preview_copy import CopyPlan, ensure_copy
+from pgimport.server.server_access import Access
 
 SNAPSHOT = datetime(2026, 1, 1, 2, 0, tzinfo=UTC)
 WAIT_SECONDS = 30
+COPIES = 20  # copies
 
 
 class Operator:
@@ -235,6 +240,45 @@ def test_a_copy_waits_for_the_import_that_is_about_to_replace_its_source(operato
     assert operator.read(copy).status.clones is None
     operator.write_status(f"{imports}/{golden}-again", {"state": "completed"})
     operator.settle(copy, is_ready)
+
+
+def test_twenty_copies_of_one_tenant_delay_no_preview_of_another(
+    operator: Operator, kubernetes: Kubernetes, postgres18: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They use no worker of the queue, and leave room on the server. Each step of the other tenant ends before them."""
+    other, may_end, begun = Operator(kubernetes.connect(), postgres18), threading.Event(), threading.Semaphore(0)
+    other.context = operator.context
+
+    def copy(access: Access, plan: CopyPlan) -> MeasuredCopy | None:
+        if plan.preview.mark.project_uid == operator.project_uid:
+            begun.release()
+            may_end.wait()
+            return None
+        return ensure_copy(access, plan)
+
+    monkeypatch.setattr(act_on_previews, "ensure_copy", copy)
+    goldens = {tenant: f"golden-{secrets.token_hex(4)}" for tenant in (operator, other)}
+    for tenant, golden in goldens.items():
+        tenant.create(golden, golden=True)
+        tenant.settle(golden, has_reason("NoData"))
+        tenant.fill(golden, "first")
+        tenant.settle(golden, is_ready)
+    try:
+        for number in range(COPIES):
+            name = f"{goldens[operator]}-{number}"
+            operator.create(name, mode="clone", **{"from": {"previewDatabase": goldens[operator]}})
+            operator.settle(name, has_reason("Cloning"))
+        for _ in range(PER_PROJECT):
+            assert begun.acquire(timeout=WAIT_SECONDS)
+        empty, copied = (f"other-{secrets.token_hex(4)}" for _ in range(2))
+        other.create(empty)
+        other.settle(empty, is_ready)
+        other.create(copied, mode="clone", **{"from": {"previewDatabase": goldens[other]}})
+        other.settle(copied, is_ready)
+        assert other.list_tables(copied) == ["first"]
+        assert not begun.acquire(blocking=False), "one Project has more copies at the same time than the limit"
+    finally:
+        may_end.set()
 
 
 def test_a_copy_whose_database_is_gone_is_copied_again(operator: Operator) -> None:
