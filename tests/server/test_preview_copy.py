@@ -744,6 +744,8 @@ def test_a_full_disk_in_mid_copy_is_named_and_the_next_call_makes_the_copy(golde
         ensure_copy(golden.access, plan, connect=connect_to_full_disk)
     assert len(refused) == 1
     assert caught.value.failure.reason is Reason.TARGET_FULL
+    assert f"no room for a copy of database {golden.database}" in caught.value.failure.message
+    assert caught.value.failure.hint.startswith("Delete previews that nobody needs")  # not advice about a swap
     assert _read(golden, plan).exists is False
     ensure_copy(golden.access, plan)
     assert _list_tables(golden, plan) == ["new"]

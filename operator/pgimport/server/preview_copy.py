@@ -184,6 +184,11 @@ def _copy_database(
             method = _create_database(connection, plan, method)
     except postgres.ObjectInUse as error:
         raise ServerUnavailable(_describe_use(connection, plan, error)) from error
+    except postgres.DiskFull as error:  # PostgreSQL has removed the files
+        line = str(error).partition("\n")[0]
+        message = f"no room for a copy of database {plan.source}, which has {size} bytes: {line} (53100)"
+        advice = "Delete previews that nobody needs, or enlarge the disk of the target server."
+        raise ServerUnavailable(Failure(Reason.TARGET_FULL, message, advice)) from error
     connection.execute("RESET statement_timeout")
     seconds = time.monotonic() - started
     _log.info("copied %d bytes to database %s by %s in %.1f s", size, preview.database, method.value, seconds)
