@@ -68,7 +68,8 @@ def _environment() -> Environment:
         finalize=_show_value,
     )
     environment.filters.update(bytes=format_bytes, time=format_minute, span=format_span)
-    environment.globals.update(version=__version__, static=build_static_url)
+    release = "-".join(hash_static(name) for name in STATIC_FILES)
+    environment.globals.update(version=__version__, static=build_static_url, release=release)
     return environment
 
 

@@ -2,16 +2,35 @@
 "use strict";
 
 const RETRY_MILLISECONDS = 10000;
-const changes = document.body.dataset.changes;
+const { changes, release } = document.body.dataset;
+let pressed = false; // a key, or a button of the pointer
+let sending = false; // a form
+guardForms();
 if (changes) showChanges(changes);
+
+// A second click would send a form a second time. A page that the browser kept must not show a password again.
+function guardForms() {
+  document.addEventListener("submit", (event) => {
+    if (sending) return event.preventDefault();
+    sending = true;
+    setTimeout(() => { sending = false; }, RETRY_MILLISECONDS);
+  });
+  window.addEventListener("pagehide", () => document.querySelector("[data-secret]")?.remove());
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted && changes) location.reload(); // the session may have ended
+    sending = false;
+  });
+}
 
 function showChanges(url) {
   let stream = null;
-  let stale = false;
+  let stale = false; // something has changed since the view was loaded
+  let loading = false;
 
   function refresh() {
-    if (!stale || document.hidden || isBusy()) return;
+    if (!stale || loading || document.hidden || isBusy()) return;
     stale = false;
+    loading = true;
     htmx.trigger(document.body, "changed");
   }
 
@@ -38,32 +57,70 @@ function showChanges(url) {
     });
   }
 
+  function press(value) {
+    pressed = value;
+    setTimeout(refresh);
+  }
+
   document.addEventListener("visibilitychange", connect);
   document.addEventListener("focusout", () => setTimeout(refresh));
   document.addEventListener("toggle", refresh, true);
+  document.addEventListener("selectionchange", refresh);
+  for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, () => press(true), true);
+  for (const type of ["pointerup", "pointercancel", "contextmenu", "keyup"]) {
+    document.addEventListener(type, () => press(false), true);
+  }
+  window.addEventListener("blur", () => press(false));
   document.body.addEventListener("htmx:beforeSwap", (event) => {
-    if (!isBusy()) return;
-    event.detail.shouldSwap = false; // somebody began to use it after the request was sent
-    stale = true;
+    if (!event.detail.shouldSwap) return;
+    if (isBusy()) {
+      event.detail.shouldSwap = false; // somebody began to use it after the request was sent
+      stale = true;
+    } else if (!event.detail.serverResponse.includes(`data-release="${release}"`)) {
+      event.detail.shouldSwap = false;
+      location.reload(); // the view needs another release of this script
+    }
   });
-  keepOpen();
+  document.body.addEventListener("htmx:afterRequest", (event) => {
+    loading = false;
+    if (event.detail.successful) return refresh();
+    if (event.detail.xhr.status === 404) return location.reload(); // the object was deleted
+    stale = true;
+    setTimeout(refresh, RETRY_MILLISECONDS);
+  });
+  keepPlace();
   connect();
 }
 
-// A form that somebody fills in, or an open list of actions, stays as it is.
+// A form that somebody fills in, a list of actions, a click and selected text stay as they are.
 function isBusy() {
   const live = document.getElementById("live");
   const focused = document.activeElement;
-  return (live.contains(focused) && focused.matches("input, select")) || live.querySelector("table details[open]");
+  const selection = document.getSelection();
+  return pressed || sending || (live.contains(focused) && focused.matches("input, select"))
+    || live.querySelector("table details[open]") || (!selection.isCollapsed && selection.containsNode(live, true));
 }
 
-function keepOpen() {
-  let open = [];
+// What somebody opened, closed and scrolled stays so in the new view; htmx keeps the focus of elements with an id.
+function keepPlace() {
+  const announcement = document.getElementById("announcement");
+  let places = [];
+  let status = document.getElementById("live").dataset.status;
   document.body.addEventListener("htmx:beforeSwap", () => {
-    open = [...document.querySelectorAll("#live details[id][open]")].map((details) => details.id);
+    places = [...document.querySelectorAll("#live [id]")]
+      .map(({ id, open, scrollTop, scrollLeft }) => ({ id, open, scrollTop, scrollLeft }))
+      .filter(({ open, scrollTop, scrollLeft }) => open !== undefined || scrollTop || scrollLeft);
   });
   document.body.addEventListener("htmx:afterSwap", () => {
-    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    for (const { id, open, scrollTop, scrollLeft } of places) {
+      const element = document.getElementById(id);
+      if (!element) continue;
+      if (open !== undefined) element.open = open;
+      element.scrollTop = scrollTop;
+      element.scrollLeft = scrollLeft;
+    }
+    const shown = document.getElementById("live").dataset.status;
+    if (shown !== status) announcement.textContent = status = shown; // for screen readers
   });
 }
 
