@@ -60,10 +60,10 @@ def a_session(signing_key: RSAPrivateKey | None = None, algorithm: str = "RS256"
     return jwt.encode(claims, "" if algorithm == "none" else signing_key or clerk_key(), algorithm)
 
 
-def write_keys(cluster: KubernetesClient) -> dict[str, str]:
+def write_keys(cluster: KubernetesClient, namespace: str = "system") -> dict[str, str]:
     """Writes the keys of KEYS to the Secret, and returns the text of each by its name in the tests."""
     texts, now = {}, datetime.now(UTC)
-    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": API_KEYS_SECRET, "namespace": "system"}}
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": API_KEYS_SECRET, "namespace": namespace}}
     for name, (organization, project, scopes, days) in KEYS.items():
         new_key = build_api_key(
             secrets.token_bytes(38),
