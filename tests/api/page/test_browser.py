@@ -162,9 +162,7 @@ def test_every_view_can_be_used_by_everyone(
         assert not [(violation["id"], violation["nodes"][0]["html"][:200]) for violation in violations], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the window"
         if PICTURES:
-            page.screenshot(
-                full_page=True, path=f"{PICTURES}/{name.strip('/').replace('/', '-')[:80]}-{width}-{scheme}.png"
-            )
+            page.screenshot(path=f"{PICTURES}/{name.strip('/').replace('/', '-')[:80]}-{width}-{scheme}.png")
     context.close()
 
 
