@@ -136,6 +136,18 @@ def test_a_refused_form_keeps_its_fields(page: PageClient) -> None:
     assert 'value="mysql://db.example.com/x"' in answer.text
 
 
+def test_an_import_can_fill_a_preview_of_each_project(api: Api, page: PageClient) -> None:
+    for project in ("shop", "mall"):
+        assert page.post("/previews", project=project, name=f"of-{project}").status_code == 303
+    text = page.get("/imports/new").text
+    assert all(f'value="{project}.of-{project}"' in text for project in ("shop", "mall"))
+    fields = {"source_url": SOURCE, "preview_database_id": "mall.of-mall"}
+    answer = page.post("/imports/new", project="shop", **fields)
+    assert answer.status_code == 400
+    assert "the target is in the project mall" in answer.text
+    assert page.post("/imports/new", project="mall", **fields).status_code == 303
+
+
 def test_an_import_is_cancelled_and_started_again(api: Api, page: PageClient) -> None:
     job_id = start_import(api)
     name = job_id.partition(".")[2]

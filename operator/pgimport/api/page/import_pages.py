@@ -14,7 +14,7 @@ from pgimport.api.import_plan import ImportPlan
 from pgimport.api.import_routes import count_objects, create_import, create_upload, preflight_import
 from pgimport.api.job_routes import cancel_job
 from pgimport.api.object_names import ObjectNamer
-from pgimport.api.page.import_views import build_import_row, build_import_view, find_free_targets
+from pgimport.api.page.import_views import build_import_row, build_import_view, group_targets
 from pgimport.api.page.page_access import Form, PageAccess, parse_form
 from pgimport.api.page.paths import PREFIX
 from pgimport.api.page.plots import plot_durations, plot_progress
@@ -148,6 +148,9 @@ def _read_request(form: dict[str, str]) -> ImportRequest:
     values: dict[str, object] = {
         name: form[name] for name in ("source_url", "upload_key", "preview_database_id") if name in form
     }
+    owner = form.get("preview_database_id", "").partition(".")[0]
+    if owner not in ("", form.get("project")):
+        raise ApiError(400, f"the target is in the project {owner}; choose this project, or another target")
     return parse_form(ImportRequest, values | {"recreate": "recreate" in form})
 
 
@@ -161,13 +164,12 @@ def _render_form(
     access.require_scope(ApiScope.PROJECTS_WRITE)
     projects = list_projects(access)
     chosen = form.get("project") or (projects[0].meta.name if projects else "")
-    previews = [preview for _, preview in list_previews(access, choose_projects(projects, chosen))] if chosen else []
     values = {
         "title": "New import",
         "tab": "imports",
         "projects": [owner.meta.name for owner in projects],
         "project": chosen,
-        "targets": find_free_targets(previews),
+        "targets": group_targets(list_previews(access, projects, MAX_ROWS)),
         "form": form,
         "error": error.text if error else "",
         "report": report,

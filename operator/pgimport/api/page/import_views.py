@@ -1,5 +1,6 @@
 """What the pages of imports show. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,6 +113,10 @@ def build_import_view(project: ProjectObject, import_object: ImportObject) -> Im
     )
 
 
-def find_free_targets(previews: Iterable[PreviewObject]) -> list[str]:
-    """Lists the names of the previews that an import can fill, by name."""
-    return sorted(preview.meta.name for preview in previews if not preview.meta.deleting and preview.spec is not None)
+def group_targets(previews: Iterable[tuple[ProjectObject, PreviewObject]]) -> dict[str, list[str]]:
+    """Returns the names of the previews that an import can fill, sorted, for each Project that has some."""
+    targets: dict[str, list[str]] = defaultdict(list)
+    for project, preview in previews:
+        if not preview.meta.deleting and preview.spec is not None:
+            targets[project.meta.name].append(preview.meta.name)
+    return {project: sorted(targets[project]) for project in sorted(targets)}
