@@ -1,5 +1,6 @@
-"""Serves files over HTTPS from a pod, with a certificate of its own CA."""
+"""Serves files over HTTPS from a pod, with a certificate of its own CA, and prints the POST requests that it gets."""
 
+import json
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,14 @@ NAME, PORT = "files", 8443
 START_SECONDS = 60
 
 _SERVE = f"""
-import functools, http.server, ssl
-handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory="/files")
+import functools, http.server, json, ssl
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        print(json.dumps({{"headers": dict(self.headers), "body": body}}), flush=True)
+        self.send_response(204)
+        self.end_headers()
+handler = functools.partial(Handler, directory="/files")
 server = http.server.ThreadingHTTPServer(("", {PORT}), handler)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain("/tls/tls.crt", "/tls/tls.key")
@@ -45,6 +52,11 @@ class FileServer:
         """Copies a file into the pod and returns its URL."""
         kubectl.execute(self.namespace, NAME, "python3", "-c", _RECEIVE, f"/files/{name}", stdin=content)
         return self.url(name)
+
+    def posts(self) -> list[Manifest]:
+        """Returns the POST requests that the server has received: headers and body."""
+        lines = kubectl.logs(self.namespace, NAME).splitlines()
+        return [json.loads(line) for line in lines if line.startswith('{"headers"')]
 
     def url(self, name: str) -> str:
         """Returns a URL with a query like that of a presigned URL, which is a secret."""

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pgimport.model.string_types import ExtensionName, HostName, HostPattern, NamePattern, NetworkAddress, ShortText
+from pgimport.model.string_types import (
+    ExtensionName,
+    HostName,
+    HostPattern,
+    NamePattern,
+    NetworkAddress,
+    ShortText,
+    WebhookURL,
+)
 
 KINDS: dict[str, Any] = {
     "host": HostName,
@@ -14,6 +22,7 @@ KINDS: dict[str, Any] = {
     "extension": ExtensionName,
     "pattern": NamePattern,
     "text": ShortText,
+    "webhook": WebhookURL,
 }
 
 VALID = [
@@ -38,10 +47,21 @@ VALID = [
     ("extension", "x"),
     ("pattern", 'public."odd\nname"'),
     ("pattern", "app_*"),
+    ("webhook", "https://hooks.example.com"),
+    ("webhook", "https://hooks.example.com:8443/a/b?token=%2F&x=[1]"),
+    ("webhook", "https://10.0.0.5/"),
+    ("webhook", "https://[fd00::5]:8443?x"),
     ("text", "Größe 42"),
     ("text", "/a,b"),
 ]
 INVALID = [
+    ("webhook", "http://hooks.example.com/", "no https URL"),
+    ("webhook", "https://user:secret@hooks.example.com/", "no https URL"),
+    ("webhook", "https://hooks.example.com/a b", "no https URL"),
+    ("webhook", "https://hooks.example.com/a\r\nX-Other: 1", "no https URL"),
+    ("webhook", "https://hooks.example.com/a#b", "no https URL"),
+    ("webhook", "https://hooks.example.com\\@other.example.com/", "no https URL"),
+    ("webhook", "https:///path", "no https URL"),
     ("host", "/var/run/postgresql", "no host"),
     ("host", "one,two", "no host"),
     ("host", "a b", "no host"),

@@ -29,8 +29,8 @@ class Webhook(StrictModel):
 
     name: Label = Field(description="The name of the webhook, by which status and metrics show it.")
     url: WebhookURL = Field(
-        description="The https:// URL that receives each event as a POST request. Its host must have public addresses"
-        " only, unless spec.sources allows others. Everybody who can read the Project can read the URL."
+        description="The https:// URL that receives each event as a POST request. All addresses of the host must be"
+        " public, unless spec.sources allows others. Everybody who can read the Project can read the URL."
     )
     secret_ref: SecretKey = Field(
         description="Names the Secret and key in spec.namespace that hold the key of the signature, at least 16"

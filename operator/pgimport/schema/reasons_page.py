@@ -56,6 +56,7 @@ CONDITIONS: dict[Reason, str] = {
     Reason.CLONING: "The copy of the primary database, or of the preview in from, has not ended yet.",
     Reason.NO_DATA: "No import has filled the golden preview yet. Import into it.",
     Reason.SOURCE_PREVIEW_NOT_FOUND: "The preview that is to be copied does not exist.",
+    Reason.DELIVERED: "The receivers of the Project's webhooks have accepted the last events.",
     Reason.SCHEDULED: "The schedule creates its next import at `status.nextScheduleTime`.",
     Reason.CLONE_FAILED: "The import that copies the primary database has failed; its own status says why.",
 }

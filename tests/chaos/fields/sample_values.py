@@ -29,8 +29,10 @@ from pgimport.model.string_types import (
     LABELLED_NAME_PATTERN,
     NETWORK_RULE,
     ONE_LINE_PATTERN,
+    WEBHOOK_URL_RULE,
     WITHOUT_NUL_PATTERN,
 )
+from pgimport.model.webhooks import UNIQUE_NAMES
 
 PROJECT = "chaos-fields"
 SOURCE_SECRET, CA_SECRET, SCRIPT = "fields-source", "fields-ca", "fields-sql"
@@ -98,6 +100,7 @@ FREE_TEXT_PATTERNS = (ONE_LINE_PATTERN, WITHOUT_NUL_PATTERN)
 
 _MISSING = ("SourceSecretMissing",)
 _CLONE = {"mode": "clone"}
+WEBHOOK = {"name": "ci", "url": "https://hooks.example.com", "secretRef": {"name": "a", "key": "key"}}
 _UPLOAD = {"source.urlSecretRef": ABSENT}
 _ICU = {"target.locale.provider": "icu", "target.locale.icuLocale": "und"}
 # Kind and field → values. The first one leaves the object healthy or names the reason it leads to.
@@ -124,6 +127,12 @@ VALUES: dict[tuple[str, str], tuple[SampleValue, ...]] = {
     ("Project", "sources.allowedHosts[]"): (SampleValue("db.example.internal"), SampleValue("*.example.internal")),
     ("Project", "storageLimitBytes"): (SampleValue("0"), SampleValue("9" * 31 + "P")),
     ("Project", "primary.urlSecretRef.key"): (SampleValue("url"),),
+    ("Project", "webhooks[].url"): (
+        SampleValue("https://hooks.example.invalid/x"),
+        SampleValue("https://[::1]:8443/?token=1"),
+    ),
+    ("Project", "webhooks[].secretRef.key"): (SampleValue("key"),),
+    ("Project", "webhooks[].caSecretRef.key"): (SampleValue("ca.crt"),),
     ("PreviewDatabase", "ttl"): (SampleValue("168h"), SampleValue("1s", ("Expired",))),
     ("PostgresImport", "source.urlSecretRef.name"): (SampleValue(SOURCE_SECRET, ("Queued",)),),
     ("PostgresImport", "source.urlSecretRef.key"): (SampleValue("url", ("Queued",)),),
@@ -296,6 +305,8 @@ RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     BUILTIN_ONLY: {"target.locale.builtinLocale": "C.UTF-8"},
     HOST_RULE: {"server.host": "one,two"},
     HOST_PATTERN_RULE: {"sources.allowedHosts": ["*.example.com", "*"]},
+    WEBHOOK_URL_RULE: {"webhooks": [WEBHOOK | {"url": "https://user:secret@hooks.example.com/"}]},
+    UNIQUE_NAMES: {"webhooks": [WEBHOOK, WEBHOOK]},
     NETWORK_RULE: {"sources.allowedCIDRs": ["10.0.0.0/8", "10.0.0.0/33"]},
     NAMESPACE_RULE: {"namespace": "kube-system"},
     CRON_RULE: {"schedule": "61 * * * *"},
