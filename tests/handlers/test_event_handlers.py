@@ -162,6 +162,14 @@ def test_an_import_is_settled_when_its_upload_is_deleted(deleted: dict[str, bool
     assert is_settled(body | {"spec": {"source": {"uploadKey": "uploads/shop/a"}}}) is settled
 
 
+@pytest.mark.parametrize(("state", "settled"), [("pending", False), ("delivered", True), ("failed", True)])
+def test_an_object_with_a_pending_delivery_is_not_settled(state: str, settled: bool) -> None:
+    """So a restart sends it."""
+    deliveries = [{"id": "1", "state": state}]
+    assert is_settled(a_body("completed", cleanedUp=True, webhookDeliveries=deliveries)) is settled
+    assert is_settled(a_body("ready", webhookDeliveries=deliveries)) is settled
+
+
 def test_the_key_of_a_project_has_no_namespace() -> None:
     assert build_key(PROJECTS, {"name": "shop"}) == ResourceKey(PROJECTS, "", "shop")
 
@@ -254,6 +262,12 @@ def test_events_outside_of_the_scope_are_of_another_operator() -> None:
             FIRST, ImportOwner(name="x", uid="x", project="shop", cleaned_up=False), True, id="not cleaned up"
         ),
         pytest.param(FIRST, ImportOwner(name="x", uid="x", project="shop", cleaned_up=True), False, id="cleaned up"),
+        pytest.param(
+            FIRST,
+            ImportOwner(name="x", uid="x", project="shop", cleaned_up=True, undelivered=True),
+            True,
+            id="with a pending delivery",
+        ),
         pytest.param(ResourceKey(PREVIEWS, "shop", "first"), None, True, id="a preview"),
         pytest.param(ResourceKey(PROJECTS, "", "shop"), None, False, id="a project"),
     ],

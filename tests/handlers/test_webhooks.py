@@ -40,7 +40,7 @@ class Subscriber:
     _seen: int = field(default=0)
 
     def run_operator(self) -> AbstractContextManager[int]:
-        queue = DeliveryQueue(delays=[timedelta(milliseconds=200)] * 1000)
+        queue = DeliveryQueue(delays=[timedelta(seconds=1)] * 1000)
         return run_operator(self.tenant.kubernetes, queue)
 
     def answer(self, answer: Answer) -> None:
@@ -187,11 +187,15 @@ def test_a_deletion_waits_for_no_receiver_and_is_announced_after_a_restart(subsc
         wait_for("preview.ready to be tried", lambda: subscriber.find("preview.ready", "gone"))
         tenant.cluster.delete(api_paths.resource(PREVIEWS, NAMESPACE, "gone"))
         wait_for("the preview to be gone", lambda: "gone" not in list_previews(tenant))
-        wait_for("both events in the outbox", lambda: len(subscriber.outbox()) == 2)
+        tenant.apply("ended")
+        complete(tenant, "ended")
+        tenant.cluster.delete(api_paths.resource(IMPORTS, NAMESPACE, "ended"))
+        wait_for("the events of both in the outbox", lambda: len(subscriber.outbox()) == 4)
     before = len(subscriber.find("preview.deleted", "gone"))
     subscriber.answer(UP)
     with subscriber.run_operator():
         wait_for("an empty outbox", lambda: not subscriber.outbox())
+    assert verify(subscriber.find("import.completed", "ended")[-1])["job"]["state"] == "completed"
     posts = subscriber.find("preview.deleted", "gone")
     assert len(posts) == before + 1
     assert verify(posts[-1])["preview"]["state"] == "deleting"

@@ -11,7 +11,7 @@ from tests.support.samples import NOW
 from pgimport.model.names import IMPORTS
 from pgimport.model.resources import ResourceKey
 from pgimport.model.webhooks import DeliveryOutcome, DeliveryState, WebhookDelivery, WebhookEvent
-from pgimport.reconcile.delivery_queue import PER_PROJECT, DeliveryQueue, QueuedDelivery
+from pgimport.reconcile.delivery_queue import PER_WEBHOOK, DeliveryQueue, QueuedDelivery
 
 KEY = ResourceKey(IMPORTS, "shop", "orders")
 
@@ -67,12 +67,13 @@ def test_an_unexpected_exception_is_an_attempt_that_failed(queue: DeliveryQueue)
 
 
 @pytest.mark.isolation
-def test_receivers_that_hang_delay_no_other_project(queue: DeliveryQueue) -> None:
+@pytest.mark.parametrize(("project", "webhook"), [("bank", "ci"), ("shop", "chat")])
+def test_a_receiver_that_hangs_delays_no_other_one(queue: DeliveryQueue, project: str, webhook: str) -> None:
     release, sent = threading.Event(), threading.Event()
     running: SimpleQueue[str] = SimpleQueue()
 
     def send(item: QueuedDelivery) -> DeliveryOutcome:
-        if item.project == "bank":
+        if item.webhook == (project, webhook):
             sent.set()
             return DeliveryOutcome()
         running.put(item.delivery.id)
@@ -81,9 +82,11 @@ def test_receivers_that_hang_delay_no_other_project(queue: DeliveryQueue) -> Non
 
     queue.put([a_queued(str(number), key=ResourceKey(IMPORTS, "shop", str(number))) for number in range(20)])
     queue.start(send, lambda *_: None)
-    for _ in range(PER_PROJECT):
+    for _ in range(PER_WEBHOOK):
         running.get(timeout=30)
-    queue.put([a_queued("other", "bank", ResourceKey(IMPORTS, "bank", "orders"))])
+    other = a_queued("other", project, ResourceKey(IMPORTS, project, "orders"))
+    other.delivery = other.delivery.model_copy(update={"webhook": webhook})
+    queue.put([other])
     try:
         assert sent.wait(30)
         assert running.empty()

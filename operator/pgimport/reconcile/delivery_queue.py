@@ -6,6 +6,7 @@ their bodies, and remembers the outcome until it is stored.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,9 @@ from pgimport.model.resources import ResourceKey
 from pgimport.model.webhooks import DeliveryOutcome, WebhookDelivery
 
 logger = logging.getLogger(__name__)
-PER_PROJECT = 4  # requests at the same time
-ALL_PROJECTS = 64
+PER_WEBHOOK = 2  # requests at the same time
+ALL_WEBHOOKS = 128
+BURST_SECONDS = 0.05  # in which changes of the queue cause one look at it: it can be long
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +33,15 @@ class QueuedDelivery:
     body: bytes
     in_outbox: bool = False  # the object is gone, or will be
     busy: bool = False
+
+    @property
+    def webhook(self) -> tuple[str, str]:
+        """Project and name of the webhook."""
+        return self.project, self.delivery.webhook
+
+    @property
+    def due_at(self) -> datetime:
+        return self.delivery.next_attempt_at or self.delivery.occurred_at
 
 
 Send = Callable[[QueuedDelivery], DeliveryOutcome]
@@ -117,9 +128,9 @@ class DeliveryQueue:
     def _run(self, send: Send, report: Report) -> None:
         while True:
             with self._changed:
-                due, wait = self._choose_due()
-                if self._stopping:
+                if self._changed.wait_for(lambda: self._stopping, BURST_SECONDS):
                     return
+                due, wait = self._choose_due()
                 if not due:
                     self._changed.wait(wait)
                     continue
@@ -130,20 +141,28 @@ class DeliveryQueue:
                 threading.Thread(target=self._attempt, args=(item, send, report), name=name, daemon=True).start()
 
     def _choose_due(self) -> tuple[list[QueuedDelivery], float | None]:
-        """Returns what may be sent now, the oldest first, and the seconds until the next delivery is due."""
+        """Returns what may be sent now, and the seconds until the next delivery is due.
+
+        Projects with few running requests come first, and then the oldest deliveries.
+        """
         now, wait = self._now(), None
-        running = [item.project for item in self._items.values() if item.busy]
+        webhooks = Counter(item.webhook for item in self._items.values() if item.busy)
+        projects = Counter(item.project for item in self._items.values() if item.busy)
         due: list[QueuedDelivery] = []
-        waiting = [item for item in self._items.values() if item.delivery.pending and not item.busy]
-        for item in sorted(waiting, key=lambda item: item.delivery.next_attempt_at or item.delivery.occurred_at):
-            at = item.delivery.next_attempt_at
-            if at is not None and at > now:
-                wait = (at - now).total_seconds()
-                break
-            if len(running) < ALL_PROJECTS and running.count(item.project) < PER_PROJECT:
-                running.append(item.project)
+        for item in self._items.values():
+            if item.busy or not item.delivery.pending or webhooks[item.webhook] >= PER_WEBHOOK:
+                continue
+            seconds = (item.due_at - now).total_seconds()
+            if seconds <= 0:
                 due.append(item)
-        return due, wait
+            else:
+                wait = seconds if wait is None else min(wait, seconds)
+        chosen: list[QueuedDelivery] = []
+        for item in sorted(due, key=lambda item: (projects[item.project], item.due_at)):
+            if webhooks[item.webhook] < PER_WEBHOOK and webhooks.total() < ALL_WEBHOOKS:
+                webhooks[item.webhook] += 1
+                chosen.append(item)
+        return chosen, wait
 
     def _attempt(self, item: QueuedDelivery, send: Send, report: Report) -> None:
         try:

@@ -86,6 +86,9 @@ def leave_deliveries(context: ReconcileContext, key: ResourceKey, uid: str | Non
     """Moves the pending deliveries of a deleted object to the outbox. `uid`: of the object with this key, if any."""
     if left := context.deliveries.leave_object(key, uid):
         add_to_outbox(context.cluster, context.policy, [_build_entry(item) for item in left])
+        for item in left:
+            if not item.delivery.pending:  # its last attempt ended before the outbox had it
+                update_outbox(context.cluster, context.policy, _build_entry(item))
 
 
 def announce_deletion(context: ReconcileContext, item: PreviewObject) -> None:
