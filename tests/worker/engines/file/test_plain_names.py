@@ -150,3 +150,11 @@ def test_functions_of_rows_have_a_search_path(comparison: Comparison) -> None:
     result, differences = comparison.run(empty + FUNCTIONS_OF_ROWS + unqualified, for_psql=FUNCTIONS_OF_ROWS)
     assert differences == []
     assert [item.object for item in result.skipped] == ["TABLE public.absent"]  # the path is empty again
+
+
+def test_constraints_wait_for_rows_of_a_table_with_an_alias(comparison: Comparison) -> None:
+    tables = "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int REFERENCES t CHECK (id > 0));"
+    late, early = "INSERT INTO public.u AS x (id) VALUES (1), (2);", "INSERT INTO t AS y VALUES (1), (2);"
+    result, differences = comparison.run(tables + late + early, for_psql=tables + early + late)
+    assert differences == []
+    assert result.skipped == []

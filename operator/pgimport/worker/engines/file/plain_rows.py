@@ -160,7 +160,8 @@ class PlainRows:
         if opening is not None and closing < opening.start:  # COPY (query) TO …, which no dump contains
             return None
         columns = statement[opening.start + 1 : closing] if opening else ""
-        name = statement[begin.end : opening.start if opening else end.start]
+        alias = next((token for token in tokens if token.is_("as") and token.start < end.start), None)
+        name = statement[begin.end : (alias or opening or end).start]
         missing = self.executor.settle(f"SELECT {columns} FROM {name} WHERE false")  # noqa: S608 (the dump's own text)
         if missing is not None and not (self.content.created or self.content.skipped):
             raise ImportStopped(_refuse_rows_without_tables(subject))
