@@ -14,6 +14,7 @@ from tests.support.postgres import PostgresServer, run_postgres
 from tests.support.tcp_proxies import run_cutting_proxy, run_slow_proxy
 from tests.worker.conftest import Bench
 
+from pgimport.model.import_choices import OnObjectError
 from pgimport.model.reasons import Reason
 from pgimport.model.result import WorkerResult
 from pgimport.worker.engines.relay import large_objects, relay_plan
@@ -25,6 +26,17 @@ BOTH_DRIVERS = pytest.mark.parametrize(
 ROWS = 100_000
 LONG_TABLE = "AS SELECT i, repeat(i::text, 20) AS note FROM generate_series(1, 100000) AS i"  # about 13 MiB
 MIB = 1024 * 1024
+# The function that a CHECK calls has become stricter since the rows were written.
+STRICTER_DOMAIN = """
+CREATE FUNCTION is_known(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';
+CREATE DOMAIN known_number AS int CONSTRAINT known CHECK (is_known(VALUE)) CONSTRAINT small CHECK (VALUE < 10000);
+CREATE TYPE pair AS (n known_number);
+CREATE TABLE arrays (id int PRIMARY KEY, n known_number[]);
+CREATE TABLE rows (id int PRIMARY KEY, n pair);
+INSERT INTO arrays VALUES (1, '{5000}'), (2, '{4711}');
+INSERT INTO rows VALUES (1, ROW(4711));
+CREATE OR REPLACE FUNCTION is_known(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 4999';
+"""
 
 
 @pytest.fixture(scope="module")
@@ -288,3 +300,37 @@ def test_a_value_of_half_a_gigabyte_is_copied(bench: Bench, postgres16: Postgres
             assert result.failure is None
             assert bench.target.query("SELECT id, length(body) FROM files ORDER BY id", shadow) == [(1, size), (2, 5)]
     assert "the copy of public.files starts again: a row is too long for the text format" in bench.out.getvalue()
+
+
+@BOTH_DRIVERS
+def test_a_domain_inside_another_type_keeps_what_rows_do_not_violate(
+    bench: Bench, postgres16: PostgresServer, small_table_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL cannot validate a CHECK of such a domain after the rows."""
+    monkeypatch.setattr(relay_plan, "SMALL_TABLE_BYTES", small_table_bytes)
+    with postgres16.database("strict") as name:
+        postgres16.execute(STRICTER_DOMAIN, name)
+        bench.source_url = postgres16.url(name)
+        with bench.shadow() as shadow:
+            result = bench.run(engine="relay")
+            assert result.ok, result.failure
+            rows = bench.target.query("SELECT (SELECT count(*) FROM arrays), count(*) FROM rows", shadow)
+            constraints = bench.target.query(
+                "SELECT conname::text, convalidated FROM pg_constraint WHERE conname IN ('known', 'small') ORDER BY 1",
+                shadow,
+            )
+    assert rows == [(2, 1)]
+    assert constraints == [("known", False), ("small", True)]
+    (skipped,) = result.skipped
+    assert skipped.object == "CHECK CONSTRAINT public.known_number known"
+    assert "4711" in (skipped.offending_key or "")
+
+
+def test_fail_ends_a_relay_at_the_first_row_that_violates_a_domain(bench: Bench, postgres16: PostgresServer) -> None:
+    with postgres16.database("strict") as name:
+        postgres16.execute(STRICTER_DOMAIN, name)
+        bench.source_url = postgres16.url(name)
+        with bench.shadow():
+            failure = bench.run(engine="relay", on_object_error=OnObjectError.FAIL).failure
+    assert failure is not None
+    assert "known_number" in failure.message

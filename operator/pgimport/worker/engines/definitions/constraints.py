@@ -61,7 +61,8 @@ def add_checks(session: DefinitionSession, context: DefinitionContext, entry: To
 def add_check(session: DefinitionSession, context: DefinitionContext, entry: TocEntry, part: TablePart) -> None:
     """Adds a CHECK to its table or domain after the rows, if need be NOT VALID, or skips it. Raises ImportStopped."""
     constraint = Constraint(entry=entry, part=part, name=(entry.schema, entry.tag, part.name))
-    refusal = session.execute(constraint.build_statement(context), constraint.title)
+    violation = context.violations.get(constraint.name)
+    refusal = violation or session.execute(constraint.build_statement(context), constraint.title)
     if refusal is None or add_not_valid(session, context, constraint, refusal):
         return
     context.report_refusal(constraint.title, refusal)

@@ -1,12 +1,12 @@
 """Shared state of the steps that create the objects of one archive."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pgimport.model.import_choices import OnObjectError, SkipGroup
 from pgimport.model.import_report import describe_refusal
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SkippedObject
-from pgimport.worker.archive.restore_plan import RestorePlan
+from pgimport.worker.archive.restore_plan import ConstraintName, RestorePlan
 from pgimport.worker.archive.toc import TocEntry
 from pgimport.worker.engines.definitions.statements import ArchiveSettings, build_statement
 from pgimport.worker.postgres.errors import ImportStopped
@@ -23,6 +23,8 @@ class DefinitionContext:
     reporter: Reporter
     on_object_error: OnObjectError = OnObjectError.SKIP
     shows_values: bool = True  # whether an error may contain values of rows
+    # CHECKs of domains that were dropped while rows were copied → error of the row that violates it.
+    violations: dict[ConstraintName, Refusal] = field(default_factory=dict)
 
     def build_statement(self, entry: TocEntry) -> str:
         return build_statement(entry, self.plan.definition_of(entry), self.settings)

@@ -1,5 +1,6 @@
 """Creates all objects of an archive, in the phases of a restore, over the worker's own sessions."""
 
+import threading
 from collections.abc import Callable, Collection, Iterable
 
 from pgimport.model.result import SkippedObject
@@ -9,6 +10,7 @@ from pgimport.worker.archive.trim import TABLE
 from pgimport.worker.engines.definitions.attached_indexes import drop_incomplete_indexes
 from pgimport.worker.engines.definitions.constraints import add_checks
 from pgimport.worker.engines.definitions.context import DefinitionContext
+from pgimport.worker.engines.definitions.domain_checks import drop_violated_check
 from pgimport.worker.engines.definitions.executor import DefinitionExecutor
 from pgimport.worker.engines.definitions.extension_rows import find_rows_without_table, skip_rows_of_missing_tables
 from pgimport.worker.engines.definitions.parallel import Job, run_jobs
@@ -24,6 +26,7 @@ from pgimport.worker.engines.definitions.phases import (
 )
 from pgimport.worker.engines.definitions.session import DefinitionSession
 from pgimport.worker.engines.definitions.statements import find_path_change, read_archive_settings
+from pgimport.worker.postgres.domain_violations import DomainViolation
 from pgimport.worker.run import ImportRun
 from pgimport.worker.text import quote_name
 
@@ -41,6 +44,7 @@ class DefinitionRestore:
             plan, settings, run.reporter, run.order.on_object_error, run.order.shows_row_values
         )
         self.executor = DefinitionExecutor(self.context)
+        self._lock = threading.Lock()  # of drop_violated_check
 
     def open_session(self, sessions: int = 1) -> DefinitionSession:
         """Opens one of `sessions` parallel sessions. Raises ImportStopped."""
@@ -60,6 +64,14 @@ class DefinitionRestore:
     def find_path_change(self) -> dict[int, str]:
         """Returns the entry of the archive that sets the search_path of pg_restore: dump id → definition."""
         return find_path_change(self.plan.entries_by_id.values(), self._run.shadow_state.search_path)
+
+    def drop_violated_check(self, violation: DomainViolation) -> bool:
+        """Drops the CHECK of a domain that a row violates. Returns whether the row can come then. Raises ImportStopped.
+
+        Several streams may call this at once.
+        """
+        with self._lock, self.open_session() as session:
+            return drop_violated_check(session, self.context, violation)
 
     def find_row_entries(self) -> list[TocEntry]:
         """Returns the rows and large objects of what exists, for pg_restore."""

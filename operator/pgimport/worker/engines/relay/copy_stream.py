@@ -1,7 +1,7 @@
 """Copies steps one after the other, and repeats a step whose connection is lost."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import psycopg
@@ -13,6 +13,7 @@ from pgimport.worker.engines.relay.libpq_session import LibpqSession
 from pgimport.worker.engines.relay.relay_plan import Driver, LargeObjectsStep, RowsStep, Step
 from pgimport.worker.engines.relay.step_errors import StepFailed
 from pgimport.worker.engines.relay.throughput import Throughput
+from pgimport.worker.postgres.domain_violations import DomainViolation
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.report.reporter import Reporter
 
@@ -27,6 +28,7 @@ class StreamEndpoints:
     shadow: Endpoint
     snapshot: str
     encoding: str  # of the source database and of the shadow
+    drop_check: Callable[[DomainViolation], bool] = lambda _: False  # returns whether the step can run again
 
 
 class CopyStream:
@@ -40,8 +42,8 @@ class CopyStream:
     def run_step(self, step: Step) -> dict[int, int]:
         """Copies a step, and returns oid → number of committed rows.
 
-        Repeats the step if a connection is lost, and once in binary format if a row is too long as text. Raises
-        StepFailed.
+        Repeats the step if a connection is lost, once in binary format if a row is too long as text, and without the
+        CHECK of a domain that a row violates. Raises StepFailed.
         """
         pauses = iter(RETRY_SECONDS)
         pause: float | None
@@ -55,6 +57,8 @@ class CopyStream:
                 if error.text_too_long and isinstance(step, RowsStep) and not step.binary:
                     step, pause, text_error = step.in_binary, 0.0, error
                     reason = "a row is too long for the text format, so rows are sent in binary format"
+                elif error.violation is not None and self._endpoints.drop_check(error.violation):
+                    pause, reason = 0.0, "a row violates the CHECK of a domain, which is added after the rows"
                 elif error.connection_lost:
                     pause, reason = next(pauses, None), error.failure.message
                 else:

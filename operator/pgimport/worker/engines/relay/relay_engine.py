@@ -57,7 +57,13 @@ def copy_by_relay(
     builds = plan_index_builds(plan.restored_entries, inputs.tables, inputs.standalone)
     # Functions of generated columns and domains may need the search_path of the source's sessions for each row.
     shadow = replace(run.shadow, sends_rows=True, search_path=run.shadow_state.search_path)
-    endpoints = StreamEndpoints(source=source, shadow=shadow, snapshot=snapshot.id, encoding=inputs.encoding)
+    endpoints = StreamEndpoints(
+        source=source,
+        shadow=shadow,
+        snapshot=snapshot.id,
+        encoding=inputs.encoding,
+        drop_check=restore.drop_violated_check,
+    )
 
     def finish_reading() -> None:
         _count_refused_rows(snapshot, plan)

@@ -8,6 +8,7 @@ import psycopg
 
 from pgimport.model.errors import PgimportError
 from pgimport.model.reasons import Failure, Reason
+from pgimport.worker.postgres.domain_violations import DomainViolation, find_domain_violation
 from pgimport.worker.postgres.endpoints import Endpoint
 from pgimport.worker.postgres.errors import (
     ConnectObservation,
@@ -29,10 +30,16 @@ _TEXT_TOO_LONG = ("XX000", "54000")
 class StepFailed(PgimportError):
     """A step failed at one end of a stream. The session at the other end is closed too."""
 
-    def __init__(self, failure: Failure, error: psycopg.Error, sqlstate: str | None = None) -> None:
-        """`sqlstate`: the server's, if `error` has none."""
+    def __init__(
+        self,
+        failure: Failure,
+        error: psycopg.Error,
+        sqlstate: str | None = None,
+        violation: DomainViolation | None = None,
+    ) -> None:
+        """`sqlstate`: the server's, if `error` has none. `violation`: if a row violates the CHECK of a domain."""
         super().__init__(failure.message)
-        self.failure = failure
+        self.failure, self.violation = failure, violation
         sqlstate = error.sqlstate or sqlstate
         self.connection_lost = sqlstate is None or sqlstate.startswith(_CONNECTION_LOST)
         self.too_many_connections = sqlstate == _TOO_MANY_CONNECTIONS
@@ -46,7 +53,8 @@ def build_source_failure(error: BaseException, action: str) -> StepFailed:
 
 def build_target_failure(error: BaseException, action: str) -> StepFailed:
     """Translates an error of a statement in the shadow."""
-    return StepFailed(translate_target_error(read_server_error(error), action), convert_to_psycopg(error))
+    failure = translate_target_error(read_server_error(error), action)
+    return StepFailed(failure, convert_to_psycopg(error), violation=find_domain_violation(error))
 
 
 def build_connect_failure(error: BaseException, source: Endpoint) -> StepFailed:
