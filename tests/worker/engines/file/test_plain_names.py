@@ -158,3 +158,38 @@ def test_constraints_wait_for_rows_of_a_table_with_an_alias(comparison: Comparis
     result, differences = comparison.run(tables + late + early, for_psql=tables + early + late)
     assert differences == []
     assert result.skipped == []
+
+
+def test_a_constraint_that_waits_names_its_types_with_their_schema(comparison: Comparison) -> None:
+    """The server prints a constraint for the search_path of its session, which is the source's for rows."""
+    empty = "SELECT pg_catalog.set_config('search_path', '', false);"
+    tables = """
+    CREATE TYPE public.mark AS ENUM ('x', 'y');
+    CREATE TABLE public.t (m public.mark CONSTRAINT named CHECK (m <> 'y'::public.mark));
+    CREATE TABLE public.u (m public.mark CONSTRAINT named CHECK (m <> 'y'::public.mark));
+    COPY public.t (m) FROM stdin;
+x
+\\.
+    COPY public.u (m) FROM stdin;
+x
+\\.
+    INSERT INTO public.t (m) VALUES ('x');
+    """
+    result, differences = comparison.run(empty + tables)
+    assert differences == []
+    assert result.skipped == []
+
+
+def test_a_condition_finds_the_operators_of_other_schemas(comparison: Comparison) -> None:
+    """pg_dump writes no operator for IS DISTINCT FROM."""
+    statements = """
+    CREATE SCHEMA e;
+    CREATE TABLE public.t (p point);
+    CREATE FUNCTION e.equal(point, point) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 ~= $2';
+    CREATE OPERATOR e.= (LEFTARG = point, RIGHTARG = point, FUNCTION = e.equal);
+    CREATE VIEW public.v AS SELECT NULLIF(p, point(1, 2)) AS n FROM public.t;
+    """
+    empty = "SELECT pg_catalog.set_config('search_path', '', false);"
+    result, differences = comparison.run(empty + statements, for_psql=f"SET search_path = e, public; {statements}")
+    assert differences == []
+    assert result.skipped == []

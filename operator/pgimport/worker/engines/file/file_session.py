@@ -55,14 +55,15 @@ class FileSession:
         if not (schemas_only and self._is_empty):
             self._path = None
 
-    def use_source_path(self, path: str, line: int) -> None:
+    def use_source_path(self, line: int) -> None:
         """Sets the search_path of the source's sessions for rows, if the file has an empty one. Raises ImportStopped.
 
         pg_dump writes an empty one, and qualifies all names. Functions of generated columns and domains do not.
         """
         if self._is_empty and not self._has_source_path:
             self._has_source_path = True
-            text = f"SELECT pg_catalog.set_config('search_path', {quote_text(path)}, false);"
+            path = quote_text(self.executor.session.run.shadow_state.search_path)
+            text = f"SELECT pg_catalog.set_config('search_path', {path}, false);"
             self.executor.execute(Statement(text.encode(self.codec), line, text, None))
 
     def use_own_path(self, line: int) -> None:

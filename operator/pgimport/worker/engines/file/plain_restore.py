@@ -63,7 +63,7 @@ def restore_plain(run: ImportRun, stream: DumpStream, download: Download, exclus
     def talk(session: PsqlSession) -> None:
         executor = PlainExecutor(session, content, run.order.on_object_error)
         file_session = FileSession(executor)
-        rows = PlainRows(executor, content, staging, WaitingConstraints(executor, file_session.settings))
+        rows = PlainRows(executor, content, staging, file_session, WaitingConstraints(executor, file_session.settings))
         restore = _PlainRestore(executor, content, target, rows, run, file_session)
         for item in PlainSqlLexer(stream).items():
             restore.take(item)
@@ -129,17 +129,12 @@ class _PlainRestore:
             case PsqlCommand():
                 self._take_command(item)
             case SqlStatement() if _INSERT.match(item.text):
-                path = self.session.path
-                self._use_source_path(item.line)
-                self.rows.take_insert(item, path, self.target.skipped_schemas)
+                self.rows.take_insert(item, self.session.path, self.target.skipped_schemas)
             case SqlStatement():
                 if not _COPY.match(item.text):
                     self.session.use_own_path(item.line)
                 for statement in self._parse(item):
                     self._take_statement(statement)
-
-    def _use_source_path(self, line: int) -> None:
-        self.session.use_source_path(self.run.shadow_state.search_path, line)
 
     def _parse(self, item: SqlStatement) -> Iterator[Statement]:
         """Yields the statement, or the ones that do the same."""
@@ -206,7 +201,6 @@ class _PlainRestore:
             )
         match verdict.when:
             case _ if statement.verb == "copy":
-                self._use_source_path(statement.line)
                 self.rows.take_copy(statement, is_skipped=verdict.when is RestoreTime.NEVER)
             case RestoreTime.NOW:
                 self._run_now(replace(statement, tolerated=verdict.tolerated))

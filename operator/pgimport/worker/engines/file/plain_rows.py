@@ -9,6 +9,7 @@ from pgimport.worker.archive.partition_roots import redirect_rows
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.archive.trim import ObjectName
 from pgimport.worker.engines.configuration_rows import ConfigurationStaging
+from pgimport.worker.engines.file.file_session import FileSession
 from pgimport.worker.engines.file.plain_executor import PlainExecutor
 from pgimport.worker.engines.file.plain_sql_lexer import CopyRows, SqlStatement, find_copy_options
 from pgimport.worker.engines.file.plain_statement import Statement, parse_statement
@@ -44,6 +45,7 @@ class PlainRows:
     executor: PlainExecutor
     content: RestoredContent
     staging: ConfigurationStaging
+    session: FileSession
     constraints: WaitingConstraints
     copied: RowTarget | None = None  # the table of the last COPY
     inserts: dict[bytes, RowTarget] = field(default_factory=dict)  # beginning of an INSERT → its table
@@ -70,6 +72,7 @@ class PlainRows:
         is_counted = _OTHER_ROWS.isdisjoint(find_copy_options(text) or ())
         self.copied = RowTarget(subject, self._probe(text, subject, statement.line), counted=is_counted)
         if self.copied.missing is None:
+            self.session.use_source_path(statement.line)
             self.executor.execute(replace(statement, text=text.encode(self.executor.codec), definition=text))
 
     def _find_root(self, statement: Statement, subject: Subject) -> ObjectName | None:
@@ -130,6 +133,7 @@ class PlainRows:
         if table.subject.schema != TEMPORARY:
             self.content.uncounted_tables.add((table.subject.schema, table.subject.tag))
         statement = item.text if table.head is None else table.head + item.text[len(head) :]
+        self.session.use_source_path(item.line)
         definition = statement[:512].decode(codec, "replace")
         self.executor.execute(Statement(statement, item.line, definition, table.subject))
 
@@ -162,6 +166,7 @@ class PlainRows:
         columns = statement[opening.start + 1 : closing] if opening else ""
         alias = next((token for token in tokens if token.is_("as") and token.start < end.start), None)
         name = statement[begin.end : (alias or opening or end).start]
+        self.session.use_own_path(line)
         missing = self.executor.settle(f"SELECT {columns} FROM {name} WHERE false")  # noqa: S608 (the dump's own text)
         if missing is not None and not (self.content.created or self.content.skipped):
             raise ImportStopped(_refuse_rows_without_tables(subject))
