@@ -101,8 +101,7 @@ class DefinitionSession:
         does not find the operator of an extension's type such as hstore. All other names are qualified.
         """
         if self._operator_schemas is None:
-            rows = self.connection.execute(read_query("verify/operator_schemas"))
-            self._operator_schemas = ", ".join(quote_name(name) for (name,) in rows)
+            self._operator_schemas = read_operator_path(self.connection)
         if not self._operator_schemas:
             return refusal
         return self._try_with_path(self._operator_schemas, statements, title, refusal)
@@ -140,6 +139,11 @@ class DefinitionSession:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def read_operator_path(connection: Connection) -> str:
+    """Returns the schemas of operators as a search_path; empty if there are none. Raises psycopg.Error."""
+    return ", ".join(quote_name(name) for (name,) in connection.execute(read_query("verify/operator_schemas")))
 
 
 def plan_work_memory(current: int, shared_buffers: int, sessions: int) -> int:

@@ -18,6 +18,7 @@ from pgimport.worker.archive.trim import (
     trim_added_column,
     trim_definition,
 )
+from pgimport.worker.engines.definitions.session import UNDEFINED_FUNCTION, read_operator_path
 from pgimport.worker.engines.definitions.violated_checks import read_violating_key
 from pgimport.worker.engines.detached_partitions import name_detached_partition
 from pgimport.worker.engines.file.inherited_checks import build_inherited_block
@@ -211,7 +212,7 @@ class PlainExecutor:
         if refusal.sqlstate == _EXISTS and self._inherits_check(statement.subject):
             self._note_success(statement)
             return False
-        if refusal.sqlstate in NOT_FOUND and refusal.context and self._run_with_path(statement):
+        if refusal.sqlstate in NOT_FOUND and self._run_with_path(statement, refusal):
             self._note_success(statement)
             return True
         if statement.access_method is not None:
@@ -236,9 +237,16 @@ class PlainExecutor:
             return False
         return self.run_block(build_inherited_block(subject.schema, subject.relation, subject.name)) == "true"
 
-    def _run_with_path(self, statement: Statement) -> bool:
-        """Runs a statement with the search_path of the source's sessions, which a function's body may need."""
-        enter, leave = build_path_change(self.session.run.shadow_state.search_path)
+    def _run_with_path(self, statement: Statement, refusal: Refusal) -> bool:
+        """Runs a statement with the search_path that a function's body or an operator may need."""
+        run = self.session.run
+        path = run.shadow_state.search_path if refusal.context else ""
+        if not refusal.context and refusal.sqlstate == UNDEFINED_FUNCTION:
+            with run.shadow_sessions.session("the schemas of operators were read") as shadow:
+                path = read_operator_path(shadow)
+        if not path:
+            return False
+        enter, leave = build_path_change(path)
         errors = [self._try(text) for text in (enter.encode(self.codec), statement.text, leave.encode(self.codec))]
         return errors[1] is None
 
