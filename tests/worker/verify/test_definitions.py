@@ -237,6 +237,26 @@ def test_a_definition_that_still_differs_is_listed_or_fails_the_import(
     assert any("DEFAULT public.t n" in note for note in result.verification.notes)
 
 
+def test_texts_that_the_server_prints_in_another_form_after_it_has_read_them_are_no_difference(
+    bench: Bench, postgres18: PostgresServer
+) -> None:
+    with postgres18.database("printed") as name:
+        postgres18.execute(
+            "CREATE TABLE t (id int, note text);"
+            " CREATE VIEW listed (a, b) AS VALUES (1, 'x'), (2, NULL);"
+            " CREATE FUNCTION change() RETURNS void LANGUAGE sql BEGIN ATOMIC"
+            "   UPDATE t SET (note, id) = (SELECT 'x', NULL::int); END",
+            name,
+        )
+        bench.source_url = postgres18.url(name)
+        with bench.shadow():
+            result = bench.run()
+    assert result.ok, result.failure
+    assert result.skipped == []
+    assert result.verification is not None
+    assert result.verification.notes == []
+
+
 def test_a_policy_that_names_a_role_twice_is_no_difference(postgres16: PostgresServer) -> None:
     """pg_dump writes each role once."""
     policies = (

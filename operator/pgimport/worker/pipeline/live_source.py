@@ -266,9 +266,8 @@ class LiveSource:
         skipped = self._result.plan.skipped_keys | self._snapshot.scope.excluded.keys()
         titles = {item.object for item in findings.skipped}
         expected = select_expected(self._definitions.definitions, skipped, titles)
-        same_major = self._snapshot.server_version_num // 10000 == self._run.target_major
         with self._run.shadow_sessions.session("its definitions were compared") as shadow:
-            settlement = settle_definitions(shadow, self._definitions, expected, same_major=same_major, kinds=kinds)
+            settlement = settle_definitions(shadow, self._definitions, expected, kinds=kinds)
         findings.notes += [f"{RECREATED}: {title}" for title in settlement.recreated]
         return settlement
 
