@@ -285,14 +285,18 @@ class _PlainRestore:
         return restore
 
     def _postpone_checks(self, statement: Statement, subject: Subject) -> Statement:
-        """Removes the CHECKs of a domain that call a function of the dump, which may read rows that come later.
+        """Removes the CHECKs of a domain that name an object of the dump: its function may read rows that come later.
 
-        The others stay: PostgreSQL cannot check a domain inside another type.
+        The others stay, as those that name an extension's operator: PostgreSQL cannot check a domain inside another
+        type.
         """
         if subject.kind != "DOMAIN" or "check" not in statement.definition.lower():
             return statement
         definition = statement.text.decode(self.session.codec, "replace")
-        trimmed, parts = trim_domain(definition, lambda part: part.kind == CHECK and bool(find_mentions(part.tokens)))
+        names = set(self.content.names)
+        trimmed, parts = trim_domain(
+            definition, lambda part: part.kind == CHECK and not names.isdisjoint(find_mentions(part.tokens))
+        )
         if not parts or "\ufffd" in definition:
             return statement
         settings = tuple(self.session.settings.values())
