@@ -55,8 +55,8 @@ class Subscriber:
         ]
 
     def wait_for(self, event: str, name: str) -> Post:
-        found: list[Post] = wait_for(f"{event} of {name}", lambda: self.find(event, name))
-        return found[0]
+        posts: list[Post] = wait_for(f"{event} of {name}", lambda: self.find(event, name))
+        return posts[0]
 
     def deliveries(self, kind: str, name: str) -> dict[str, Json]:
         return {item["event"]: item for item in self.tenant.status(name, kind).get("webhookDeliveries", ())}
