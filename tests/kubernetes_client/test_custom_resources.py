@@ -118,6 +118,7 @@ def test_a_status_is_replaced(cluster: KubernetesClient, name: str) -> None:
         "state": "running",
         "attemptHistory": [],
         "skippedObjects": [],
+        "webhookDeliveries": [],
         "conditions": [],
     }
 
