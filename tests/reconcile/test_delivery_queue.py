@@ -53,6 +53,20 @@ def test_an_outcome_is_kept_until_the_status_shows_it(queue: DeliveryQueue) -> N
     assert queue.find_newest(KEY) == {}
 
 
+@pytest.mark.isolation
+def test_names_of_webhooks_that_do_not_exist_are_not_remembered(queue: DeliveryQueue) -> None:
+    """A tenant who may write a status could write any name there."""
+    reports: SimpleQueue[bool] = SimpleQueue()
+    queue.put([a_queued("1")])
+    queue.start(
+        lambda item: DeliveryOutcome("no such webhook", final=True, removed=True),
+        lambda item, outcome, changed: reports.put(changed),
+    )
+    assert reports.get(timeout=30) is False
+    assert queue.find_results("shop") == {}
+    assert queue.find_newest(KEY)["1"].state is DeliveryState.FAILED
+
+
 def test_an_unexpected_exception_is_an_attempt_that_failed(queue: DeliveryQueue) -> None:
     errors: SimpleQueue[str | None] = SimpleQueue()
 

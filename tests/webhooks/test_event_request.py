@@ -60,6 +60,15 @@ def test_an_error_of_the_receiver_is_shown(server: HttpsServer, status: int, fin
     assert send(server, "/error") == DeliveryOutcome(f"the receiver {NAME} answered {status}", final)
 
 
+def test_an_id_that_a_tenant_wrote_adds_no_header(server: HttpsServer) -> None:
+    forged = DELIVERY.model_copy(update={"id": "abc\r\nX-Other: 1"})
+    receiver = Receiver(url=server.url("/ok"), key=KEY, ca=server.ca.read_text(), sources=LOOPBACK)
+    before = len(server.posts)
+    outcome = send_event(receiver, forged, b"{}", 0, lambda host, port: ["127.0.0.1"])
+    assert outcome == DeliveryOutcome("the ID of the delivery cannot be sent in a header", final=True)
+    assert len(server.posts) == before
+
+
 def test_a_redirect_is_not_followed(server: HttpsServer) -> None:
     server.answers["/from"], server.answers["/to"] = redirect(server.url("/to"), status=307), body(b"")
     before = len(server.posts)

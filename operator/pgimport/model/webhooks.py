@@ -89,6 +89,7 @@ class DeliveryOutcome:
 
     error: str | None = None  # None: the receiver has accepted the event
     final: bool = False  # the error would be the same each time
+    removed: bool = False  # the Project has no webhook of this name
 
 
 class OutboxEntry(LenientModel):

@@ -118,6 +118,13 @@ class DeliveryQueue:
         with self._changed:
             return dict(self._results.get(project, {}))
 
+    def _remember_result(self, item: QueuedDelivery, outcome: DeliveryOutcome) -> bool:
+        """Returns whether the last result of the webhook was another one, or none."""
+        results, webhook = self._results.setdefault(item.project, {}), item.delivery.webhook
+        changed = webhook not in results or results[webhook] != outcome.error
+        results[webhook] = outcome.error
+        return changed
+
     def _remove(self, id_: str) -> None:
         item = self._items.pop(id_)
         ids = self._by_key[item.key]
@@ -173,9 +180,7 @@ class DeliveryQueue:
         with self._changed:
             item.delivery = record_attempt(item.delivery, outcome, self._now(), self._delays)
             item.busy = False
-            results, webhook = self._results.setdefault(item.project, {}), item.delivery.webhook
-            changed = webhook not in results or results[webhook] != outcome.error
-            results[webhook] = outcome.error
+            changed = not outcome.removed and self._remember_result(item, outcome)
             if item.in_outbox and not item.delivery.pending:
                 self._remove(item.delivery.id)
             self._changed.notify_all()

@@ -166,7 +166,7 @@ def _send(context: ReconcileContext, item: QueuedDelivery) -> DeliveryOutcome:
     spec = project.spec if project is not None else None
     webhook = next((each for each in spec.webhooks if each.name == item.delivery.webhook), None) if spec else None
     if spec is None or webhook is None:
-        return DeliveryOutcome("the Project no longer has this webhook", final=True)
+        return DeliveryOutcome("the Project no longer has this webhook", final=True, removed=True)
     receiver = _read_receiver(context, spec, webhook)
     if isinstance(receiver, DeliveryOutcome):
         return receiver

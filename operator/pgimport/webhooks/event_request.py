@@ -77,6 +77,8 @@ def send_event(
         status = connection.post(target, body, headers)
     except (OSError, http.client.HTTPException) as error:
         return DeliveryOutcome(f"the receiver {host} {_describe(error, connection.late)}")
+    except ValueError:  # whoever may write a status could write any ID there
+        return DeliveryOutcome("the ID of the delivery cannot be sent in a header", final=True)
     return _judge(host, status)
 
 
