@@ -141,7 +141,7 @@ def test_an_import_can_fill_a_preview_of_each_project(api: Api, page: PageClient
         assert page.post("/previews", project=project, name=f"of-{project}").status_code == 303
     text = page.get("/imports/new").text
     assert all(f'value="{project}.of-{project}"' in text for project in ("shop", "mall"))
-    fields = {"source_url": SOURCE, "preview_database_id": "mall.of-mall"}
+    fields: dict[str, Any] = {"source_url": SOURCE, "preview_database_id": "mall.of-mall"}
     answer = page.post("/imports/new", project="shop", **fields)
     assert answer.status_code == 400
     assert "the target is in the project mall" in answer.text
