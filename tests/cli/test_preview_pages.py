@@ -135,7 +135,7 @@ def test_only_the_name_of_a_service_needs_a_tunnel(host: str, service: tuple[str
     [
         ("", "DATABASE_URL=postgresql://new\n"),
         ("A=1\nDATABASE_URL=old\nB=2\n", "A=1\nDATABASE_URL=postgresql://new\nB=2\n"),
-        ("export DATABASE_URL='old'", "DATABASE_URL=postgresql://new\n"),
+        ("export DATABASE_URL='old'", "export DATABASE_URL=postgresql://new\n"),
         ("MY_DATABASE_URL=x", "MY_DATABASE_URL=x\nDATABASE_URL=postgresql://new\n"),
     ],
 )

@@ -119,12 +119,13 @@ def find_service(host: str) -> tuple[str, str] | None:
 
 
 def replace_variable(text: str, name: str, value: str) -> str:
-    """Sets a variable in the text of an env file, and keeps all other lines."""
+    """Sets a variable in the text of an env file, and keeps all other lines, and `export` before the variable."""
     quoted = value if _PLAIN_VALUE.fullmatch(value) else "'" + value.replace("'", "'\\''") + "'"
-    line = f"{name}={quoted}"
+    pattern, line = re.compile(rf"((?:export\s+)?){name}=.*"), f"{name}={quoted}"
     lines = text.splitlines()
-    kept = [line if re.match(rf"(export\s+)?{name}=", old) else old for old in lines]
-    return "\n".join(kept if line in kept else [*kept, line]) + "\n"
+    matches = [pattern.fullmatch(old) for old in lines]
+    kept = [f"{match[1]}{line}" if match else old for match, old in zip(matches, lines, strict=True)]
+    return "\n".join(kept if any(matches) else [*kept, line]) + "\n"
 
 
 def write_private(path: Path, text: str) -> None:
