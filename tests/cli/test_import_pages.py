@@ -15,7 +15,7 @@ from tests.cli.kubernetes_objects import (
     an_import,
 )
 
-from pgimport.cli.cluster_commands.blocks import Block, Items, Page, format_plain
+from pgimport.cli.cluster_commands.blocks import Block, Items, Page, fit_columns, format_plain
 from pgimport.cli.cluster_commands.drawing import draw_page
 from pgimport.cli.cluster_commands.explanations import SecretKeys, Surroundings, build_explanation, suggest_commands
 from pgimport.cli.cluster_commands.import_pages import build_import_page, build_import_table
@@ -49,6 +49,11 @@ def test_a_narrow_list_leaves_out_columns_and_breaks_no_row(width: int, header: 
 def test_a_program_gets_all_columns_with_values_to_compute_with() -> None:
     [row] = format_plain(build_import_table([a_running_import()], NOW, all_namespaces=True))
     assert row[:10] == ["shop", "debian", "running", "data", "45", "35000000", "51", "pr-42", "Running", a_time()]
+
+
+def test_a_narrow_list_of_all_namespaces_names_them() -> None:
+    table = build_import_table([a_running_import()], NOW, all_namespaces=True)
+    assert [column.title for column in fit_columns(table, 30).columns] == ["NAMESPACE", "NAME", "STATE"]
 
 
 def test_the_page_of_a_running_import_shows_phases_bar_and_rate() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pgimport.cli.cluster_commands.blocks import Cell, Column, Table
 from pgimport.cli.cluster_commands.objects import Json, name_of, namespace_of
 
-_NAMESPACE = Column("NAMESPACE", rank=3)
+_NAMESPACE = Column("NAMESPACE")  # never left out: without it, a name can mean several objects
 
 
 def build_object_table(
