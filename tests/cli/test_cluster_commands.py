@@ -62,6 +62,14 @@ def test_options_of_the_cluster_may_stand_first(kubectl: FakeKubectl) -> None:
     assert (ended.code, ended.out, ended.err) == (0, "", "there are no imports in namespace shop\n")
 
 
+@pytest.mark.parametrize("choice", ["--state failed", "-l app=shop"])
+def test_an_empty_choice_is_not_an_empty_namespace(kubectl: FakeKubectl, choice: str) -> None:
+    kubectl.answer("get", {"items": []})
+    assert (
+        kubectl.run("import", "list", "-A", *choice.split()).err == "there are no imports in this cluster that match\n"
+    )
+
+
 @pytest.mark.parametrize("command", ["run", "apply x", "keys list"])
 def test_options_of_the_cluster_are_refused_where_they_have_no_effect(kubectl: FakeKubectl, command: str) -> None:
     ended = kubectl.run("--context", "far", *command.split())

@@ -37,7 +37,8 @@ def print_list(
     if not items:
         everywhere = "--all-namespaces" in options or resource.startswith("projects.")
         where = "in this cluster" if everywhere else f"in namespace {context.kubectl.namespace}"
-        context.screen.print_note(f"there are no {noun} {where}")
+        chosen = bool(arguments.selector or getattr(arguments, "state", None))
+        context.screen.print_note(f"there are no {noun} {where}{' that match' if chosen else ''}")
         return 0
     context.screen.print_page(select_columns(build_table(items), wide=arguments.output == "wide"))
     return 0
