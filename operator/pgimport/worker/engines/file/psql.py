@@ -35,6 +35,8 @@ BEGINNING = (
     b" 'statement_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout');"
 )
 IDLE_CHECK_SECONDS = 5.0
+# A psql that the machine delays, or that sends a very large statement, leaves the server idle too.
+IDLE_CHECKS = 12  # without a change between them, before the end of a statement counts as missing
 _IS_IDLE = "SELECT state LIKE 'idle%%', state_change::text FROM pg_catalog.pg_stat_activity WHERE pid = %s"
 
 
@@ -137,6 +139,7 @@ class PsqlSession:
 
     def _wait_for_marker(self) -> None:
         idle_since: str | None = None
+        idle_checks = 0
         while True:
             with self._changed:
                 if self._marker.text is not None:
@@ -146,7 +149,8 @@ class PsqlSession:
                 if self._changed.wait(IDLE_CHECK_SECONDS):
                     continue
             since = self._read_idle_time()
-            if since is not None and since == idle_since:
+            idle_checks = idle_checks + 1 if since is not None and since == idle_since else 0
+            if idle_checks == IDLE_CHECKS:
                 raise ImportStopped(_build_never_ends())
             idle_since = since
 
