@@ -60,6 +60,14 @@ def test_the_page_of_the_command_line_lists_every_command() -> None:
     assert [name for name in commands if f"| `pgimport {name}" not in text] == []
 
 
+def test_the_page_of_the_performance_has_the_figures_of_the_last_benchmark_of_copies() -> None:
+    _, _, section = _read(DOCS / "performance.md").partition("## Copies of a golden preview\n")
+    rows = re.findall(r"^\|.*\|$", section.partition("\n## ")[0], re.MULTILINE)
+    report = _read(ROOT / "tests/bench/copies/report.md").splitlines()
+    assert len(rows) > 10
+    assert [row for row in rows if row not in report] == []
+
+
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
 def test_a_page_says_first_which_question_it_answers(page: Path) -> None:
     text = re.sub(r"<!--.*?-->\n+", "", _read(page))

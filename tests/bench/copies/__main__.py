@@ -120,8 +120,10 @@ def main() -> int:
     plan = PLANS[scale]
     plan = replace(plan, samples=options.samples or plan.samples)
     facts: Rows = []
+    load_before = os.getloadavg()[0]
     disks = [_measure_disk(plan, file_system, facts) for file_system in (XFS, EXT4)]
-    report = build_report(disks, [*describe_host(), *facts])
+    load = ("Load average", f"{load_before:.1f} at the start, {os.getloadavg()[0]:.1f} at the end")
+    report = build_report(disks, [*describe_host(), load, *facts])
     folder = Path(__file__).parent if scale == "full" else FOLDER / "results" / "copies"
     write_report(report, folder, quick=scale == "quick", title="Benchmark of copies", command=COMMAND)
     for measure in report.measures:
