@@ -145,7 +145,7 @@ def test_the_log_says_once_that_a_proxy_is_not_trusted(api: Api, caplog: pytest.
 def test_while_kubernetes_does_not_answer_every_route_responds_with_503(api: Api) -> None:
     with serve(replace(api.context, cache=JsonCache(api.context.cluster, ()))) as url:
         for path in ("/readyz", "/v1/projects/shop/jobs"):
-            response = httpx.get(url + path, headers={"X-API-Key": api.keys["all"]})
+            response = httpx.get(url + path, headers={"X-API-Key": api.keys["all"]}, timeout=60)
             assert (response.status_code, set(response.json()), response.headers["retry-after"]) == (
                 503,
                 {"error"},

@@ -55,8 +55,8 @@ class FileServer:
 
     def posts(self) -> list[Manifest]:
         """Returns the POST requests that the server has received: headers and body."""
-        lines = kubectl.logs(self.namespace, NAME).splitlines()
-        return [json.loads(line) for line in lines if line.startswith('{"headers"')]
+        texts = (line.partition(" ")[2] for line in kubectl.logs(self.namespace, NAME).splitlines())  # after pod/name
+        return [json.loads(text) for text in texts if text.startswith('{"headers"')]
 
     def url(self, name: str) -> str:
         """Returns a URL with a query like that of a presigned URL, which is a secret."""
