@@ -78,6 +78,9 @@ def draw(lines: list[str], *, title: str, columns: int, identifier: str) -> str:
     for line in lines:
         console.print(Text.from_ansi(line), soft_wrap=False)
     template = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    # rich's clip of the whole terminal cuts off the underscores of the last line.
+    template = re.sub(r"    <clipPath.*?</clipPath>\n", "", template, flags=re.DOTALL)
+    template = re.sub(r' clip-path="[^"]*-clip-terminal\)"', "", template)
     return console.export_svg(title=title, code_format=template, unique_id=identifier)
 
 

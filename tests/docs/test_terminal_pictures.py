@@ -1,6 +1,7 @@
 """The pictures of the commands for a cluster show what these commands print today."""
 
 import re
+from pathlib import Path
 
 import pytest
 from tests.docs.blocks import ROOT, find_pages
@@ -19,3 +20,8 @@ def test_a_picture_loads_nothing_and_a_page_shows_it(shot: Shot) -> None:
     assert re.findall(r"(?:href|src|url)\W+https?:", drawn) == []
     pages = [page.read_text(encoding="utf-8") for page in (*find_pages(), ROOT / "README.md")]
     assert any(f"images/{shot.name}.svg)" in page for page in pages)
+
+
+@pytest.mark.parametrize("picture", sorted(IMAGES.glob("*.svg")), ids=lambda picture: picture.stem)
+def test_the_last_line_is_whole(picture: Path) -> None:
+    assert "clip-terminal" not in picture.read_text(encoding="utf-8")
