@@ -1,11 +1,12 @@
 """The page in a real browser: signing in, live changes, uploads, no script, narrow windows, accessibility."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 from tests.api.conftest import SOURCE, Api, start_import
 from tests.api.page.conftest import sign_in
 from tests.api.page.page_client import a_condition, a_time
@@ -15,6 +16,17 @@ from pgimport.model.names import IMPORTS, PREVIEWS, SCHEDULES
 pytestmark = [pytest.mark.thorough, pytest.mark.browser]
 VIEWS = ("/imports", "/imports/new", "/previews", "/schedules")
 HOSTILE = "<b onmouseover=alert(1)>\x07" + "x" * 10_000
+# Resolves `bothEnded` when the second request of a script has ended, in whichever way.
+COUNT_ENDS = """
+let ended = 0;
+window.bothEnded = new Promise((resolve) => {
+  const { send } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.send = function (body) {
+    this.addEventListener("loadend", () => { if (++ended === 2) resolve(); });
+    send.call(this, body);
+  };
+});
+"""
 PICTURES = os.environ.get("PGIMPORT_WRITE_PICTURES")  # a folder for a picture of each view
 
 
@@ -145,6 +157,27 @@ def test_a_failed_upload_says_why(page: Page, tmp_path: Path) -> None:
     (tmp_path / "shop.dump").write_bytes(b"PGDMP")
     page.get_by_label("Or a dump file from this computer").set_input_files(tmp_path / "shop.dump")
     page.get_by_text("The upload failed:").wait_for()
+
+
+def test_the_file_that_was_chosen_last_is_imported(page: Page, tmp_path: Path) -> None:
+    """The upload of the file that was chosen first ends last."""
+    held: list[Route] = []
+    places = [json.dumps({"object_key": name, "upload_url": f"/{name}"}) for name in ("second", "first")]
+    page.route("**/ui/imports/new/upload", lambda route: route.fulfill(body=places.pop()))
+    page.route("**/first", lambda route: held.append(route))  # a built-in method cannot be a handler
+    page.route("**/second", lambda route: route.fulfill())
+    page.add_init_script(COUNT_ENDS)
+    page.goto("/ui/imports/new")
+    field = page.get_by_label("Or a dump file from this computer")
+    for name in ("first", "second"):
+        (tmp_path / name).write_bytes(b"PGDMP")
+        with page.expect_request(f"**/{name}"):
+            field.set_input_files(tmp_path / name)
+    page.get_by_text("Uploaded second.").wait_for()
+    held[0].fulfill()
+    page.evaluate("bothEnded")
+    assert page.locator("[name=upload_key]").input_value() == "second"
+    assert page.get_by_text("Uploaded second.").is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

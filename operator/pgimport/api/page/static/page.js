@@ -131,20 +131,27 @@ if (upload) {
   const state = upload.querySelector("[data-upload-state]");
   const bar = upload.querySelector("progress");
   const key = upload.querySelector("[name=upload_key]");
-  upload.querySelector("[type=file]").addEventListener("change", async (event) => {
-    const [file] = event.target.files;
+  const input = upload.querySelector("[type=file]");
+  input.addEventListener("change", async () => {
+    const [file] = input.files;
+    const isChosen = () => input.files[0] === file; // until somebody chooses another file
     key.value = "";
-    if (!file) return;
-    bar.hidden = false;
+    bar.hidden = !file;
     bar.value = 0;
-    state.textContent = "Uploading " + file.name + " …";
+    state.textContent = file ? "Uploading " + file.name + " …" : "";
+    if (!file) return;
     try {
-      key.value = await send(file, await begin(form.elements.project.value), bar);
+      const place = await begin(form.elements.project.value);
+      if (!isChosen()) return;
+      const sent = await send(file, place, bar, isChosen);
+      if (!isChosen()) return;
+      key.value = sent;
       form.elements.source_url.value = "";
       state.textContent = "Uploaded " + file.name + ". Start the import now.";
     } catch (error) {
+      if (!isChosen()) return;
       bar.hidden = true;
-      event.target.value = "";
+      input.value = "";
       state.textContent = "The upload failed: " + error.message;
     }
   });
@@ -160,10 +167,13 @@ async function begin(project) {
   return answer.json();
 }
 
-function send(file, place, bar) {
+function send(file, place, bar, isChosen) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.upload.onprogress = (event) => { bar.value = (100 * event.loaded) / event.total; };
+    request.upload.onprogress = (event) => {
+      if (isChosen()) bar.value = (100 * event.loaded) / event.total;
+      else request.abort();
+    };
     request.onload = () => {
       if (request.status < 300) return resolve(place.object_key);
       let text = "status " + request.status;
