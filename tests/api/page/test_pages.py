@@ -179,6 +179,7 @@ def test_an_expired_preview_gets_a_new_database_on_the_page(api: Api, page: Page
     api.set_status(PREVIEWS, "past", state="expired")
     shown = page.get("/previews").text
     assert ("Get a new, empty database" in shown, "/previews/shop.past/reset" in shown) == (True, False)
+    assert 'value="shop.past"' not in page.get("/imports/new").text  # an import would wait for its database
     assert page.post("/previews/shop.past/extend", ttl_hours="9").status_code == 303
     assert page.post("/previews/shop.past/delete", name="past").status_code == 303
 

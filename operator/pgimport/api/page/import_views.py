@@ -12,6 +12,7 @@ from pgimport.model.status import (
     ConditionStatus,
     ImportPhase,
     ImportState,
+    PreviewState,
     Progress,
     find_condition,
 )
@@ -117,6 +118,7 @@ def group_targets(previews: Iterable[tuple[ProjectObject, PreviewObject]]) -> di
     """Returns the names of the previews that an import can fill, sorted, for each Project that has some."""
     targets: dict[str, list[str]] = defaultdict(list)
     for project, preview in previews:
-        if not preview.meta.deleting and preview.spec is not None:
+        unusable = preview.meta.deleting or preview.status.state is PreviewState.EXPIRED
+        if not unusable and preview.spec is not None:
             targets[project.meta.name].append(preview.meta.name)
     return {project: sorted(targets[project]) for project in sorted(targets)}
