@@ -25,7 +25,8 @@ def load_main(module: str, command: str, extra: str | None) -> Callable[..., int
         if error.name is not None and module.startswith(error.name):
             raise NotInstalled(
                 f"`{command}` is not part of this image or file. Operator and worker have an image each, and"
-                " pgimport.pyz has the commands for a cluster. To get all others, run `pip install pgimport`."
+                " pgimport.pyz has the commands for a cluster."
+                f" To install it, run `pip install '{_format_requirement(extra)}'`."
             ) from error
         message = explain_missing_package(error, command, extra)
         if message is None:
@@ -42,5 +43,8 @@ def explain_missing_package(error: ModuleNotFoundError, command: str, extra: str
     package = (error.name or "").partition(".")[0]
     if package == "pgimport" or not package:
         return None
-    requirement = "pgimport" if extra is None else f"pgimport[{extra}]"
-    return f"{command} needs the Python package {package}. Run `pip install '{requirement}'`."
+    return f"{command} needs the Python package {package}. Run `pip install '{_format_requirement(extra)}'`."
+
+
+def _format_requirement(extra: str | None) -> str:
+    return "pgimport" if extra is None else f"pgimport[{extra}]"

@@ -42,11 +42,20 @@ def test_the_file_has_all_that_commands_for_a_cluster_import(folder: Path) -> No
     assert (ended.returncode, __version__ in ended.stdout) == (0, True), ended.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "keys list", "apply project.yaml", "release"])
-def test_the_file_says_which_installation_has_the_other_commands(folder: Path, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "requirement"),
+    [
+        ("run", "pgimport"),
+        ("keys list", "pgimport[operator]"),
+        ("apply project.yaml", "pgimport[operator]"),
+        ("release", "pgimport[operator]"),
+    ],
+)
+def test_the_file_says_which_installation_has_the_other_commands(folder: Path, command: str, requirement: str) -> None:
     ended = run_python(folder / PROGRAM, *command.split())
-    assert (ended.returncode, ended.stdout) == (78, "")
+    assert (ended.returncode, ended.stdout) == (127, "")
     assert "pgimport.pyz has the commands for a cluster" in ended.stderr
+    assert f"run `pip install '{requirement}'`." in ended.stderr
 
 
 def test_an_older_python_is_refused_in_words(folder: Path) -> None:

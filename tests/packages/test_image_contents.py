@@ -60,7 +60,7 @@ def test_the_workers_image_has_only_the_worker(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (78, "")
     assert ended.stderr == (
         "pgimport: `pgimport operator` is not part of this image or file. Operator and worker have an image each, and"
-        " pgimport.pyz has the commands for a cluster. To get all others, run `pip install pgimport`.\n"
+        " pgimport.pyz has the commands for a cluster. To install it, run `pip install 'pgimport[operator]'`.\n"
     )
 
 

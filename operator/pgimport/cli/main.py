@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pgimport.cli.arguments import Arguments, build_parser, parse_arguments
 from pgimport.cli.cluster_arguments import CLUSTER_COMMANDS
+from pgimport.cli.cluster_commands.errors import EXIT_PROGRAM_MISSING
 from pgimport.extras import EX_CONFIG, NotInstalled, load_main
 
 PLUGIN = "kubectl-pgimport"  # the name under which kubectl starts this program
@@ -23,7 +24,7 @@ COMPLETE = "__complete"  # hidden command: the scripts of `pgimport completion` 
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the command's exit code: EX_CONFIG if its packages or the kubeconfig are missing."""
+    """Returns the command's exit code, EXIT_PROGRAM_MISSING without its packages, or EX_CONFIG without a kubeconfig."""
     words = sys.argv[1:] if argv is None else argv
     parser = build_parser("kubectl pgimport" if Path(sys.argv[0]).name == PLUGIN else "pgimport")
     if words[:1] == [COMPLETE]:
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         run = load_main(module, f"pgimport {arguments.command}", extra)
     except NotInstalled as error:
         print(f"pgimport: {error}", file=sys.stderr)
-        return EX_CONFIG
+        return EXIT_PROGRAM_MISSING
     return _run(run, arguments)
 
 
