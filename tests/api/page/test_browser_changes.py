@@ -147,10 +147,8 @@ def test_a_screen_reader_learns_of_the_next_phase(api: Api, page: Page, name: st
 
 def test_a_form_is_sent_once(page: Page) -> None:
     page.goto("/ui/imports/new")
-    send = (
-        "() => document.forms['new-import'].dispatchEvent(new SubmitEvent('submit', {bubbles: true, cancelable: true}))"
-    )
-    assert [page.evaluate(send) for _ in range(2)] == [True, False]
+    send = "document.forms['new-import'].dispatchEvent(new SubmitEvent('submit', {bubbles: true, cancelable: true}))"
+    assert page.evaluate(f"[{send}, {send}]") == [True, False]
 
 
 def test_a_password_does_not_come_back(page: Page) -> None:
