@@ -56,6 +56,7 @@ def job_ids(api: Api) -> tuple[str, str]:
     )
     for done in (2, 9, 11, 25):
         progress = {"phase": "data", "percent": 3 * done, "bytesDone": 1000 * done, "bytesTotal": 33_000}
+        progress["saidAt"] = a_time(seconds=60 - done)
         api.set_status(IMPORTS, running.partition(".")[2], state="running", progress=progress)
     template = {
         "project": "shop",

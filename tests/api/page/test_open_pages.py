@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -88,7 +89,8 @@ def changing(opened: OpenedApi) -> Iterator[None]:
         number = 0
         while not done.wait(WRITE_SECONDS):
             number += 1
-            progress = {"phase": "data", "percent": number % 100, "bytesDone": number * 1000}
+            said_at = datetime.fromtimestamp(number, UTC).isoformat()
+            progress = {"phase": "data", "percent": number % 100, "bytesDone": number * 1000, "saidAt": said_at}
             status = {"state": "running", "progress": progress}
             cluster.patch(f"{path}/status", [{"op": "add", "path": "/status", "value": status}])
 

@@ -269,10 +269,10 @@ def test_ended_imports_are_plotted(api: Api, page: PageClient) -> None:
 
 def test_a_running_import_is_plotted_over_time(api: Api, page: PageClient) -> None:
     job_id = start_import(api)
-    progress = {"phase": "data", "percent": 10, "bytesDone": 1024}
+    progress = {"phase": "data", "percent": 10, "bytesDone": 1024, "saidAt": a_time(seconds=20)}
     api.set_status(IMPORTS, job_id.partition(".")[2], state="running", progress=progress)
     assert "<svg" not in page.get(f"/imports/{job_id}").text
-    progress |= {"percent": 20, "bytesDone": 4096}
+    progress |= {"percent": 20, "bytesDone": 4096, "saidAt": a_time(seconds=10)}
     api.set_status(IMPORTS, job_id.partition(".")[2], state="running", progress=progress)
     text = page.get(f"/imports/{job_id}").text
     assert 'points="0.0,108.0 600.0,96.0"' in text
