@@ -170,11 +170,15 @@ def test_the_file_that_was_chosen_last_is_imported(page: Page, tmp_path: Path) -
     page.add_init_script(COUNT_ENDS)
     page.goto("/ui/imports/new")
     field = page.get_by_label("Or a dump file from this computer")
+    start = page.get_by_role("button", name="Start the import")
     for name in ("first", "second"):
         (tmp_path / name).write_bytes(b"PGDMP")
-        with page.expect_request(f"**/{name}"):
-            field.set_input_files(tmp_path / name)
+    with page.expect_request("**/first"):
+        field.set_input_files(tmp_path / "first")
+    assert start.is_disabled()  # it would end the upload
+    field.set_input_files(tmp_path / "second")
     page.get_by_text("Uploaded second.").wait_for()
+    assert start.is_enabled()
     held[0].fulfill()
     page.evaluate("bothEnded")
     assert page.locator("[name=upload_key]").input_value() == "second"

@@ -132,10 +132,13 @@ if (upload) {
   const bar = upload.querySelector("progress");
   const key = upload.querySelector("[name=upload_key]");
   const input = upload.querySelector("[type=file]");
+  const allowSending = (allowed) => form.querySelectorAll("button").forEach((button) => { button.disabled = !allowed; });
+  allowSending(true); // a browser may remember that they were disabled
   input.addEventListener("change", async () => {
     const [file] = input.files;
     const isChosen = () => input.files[0] === file; // until somebody chooses another file
     key.value = "";
+    allowSending(!file); // a form that is sent before the end of an upload lacks the file, and ends the upload
     bar.hidden = !file;
     bar.value = 0;
     state.textContent = file ? "Uploading " + file.name + " …" : "";
@@ -154,6 +157,7 @@ if (upload) {
       input.value = "";
       state.textContent = "The upload failed: " + error.message;
     }
+    allowSending(true);
   });
 }
 
