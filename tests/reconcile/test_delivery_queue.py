@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 
 import pytest
@@ -124,3 +124,25 @@ def test_deliveries_of_a_deleted_object_are_left_once_and_those_of_its_successor
     queue.put([a_queued("old", uid="old-uid"), a_queued("new", uid="new-uid")])
     assert [item.delivery.id for item in queue.leave_object(KEY, "new-uid")] == ["old"]
     assert queue.leave_object(KEY, "new-uid") == []
+
+
+@pytest.mark.isolation
+def test_a_time_that_never_comes_stops_no_other_delivery() -> None:
+    """A tenant who may write a status could write any time there."""
+    looked, sent = threading.Event(), threading.Event()
+
+    def now() -> datetime:
+        looked.set()  # the queue waits before it lets anybody else change it
+        return datetime.now(UTC)
+
+    queue = DeliveryQueue(now)
+    never = a_queued("never")
+    never.delivery = never.delivery.model_copy(update={"next_attempt_at": datetime.max.replace(tzinfo=UTC)})
+    queue.put([never])
+    queue.start(lambda item: DeliveryOutcome(), lambda item, *_: sent.set())
+    try:
+        assert looked.wait(30)
+        queue.put([a_queued("1", "bank", ResourceKey(IMPORTS, "bank", "orders"))])
+        assert sent.wait(30)
+    finally:
+        queue.stop()

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 PER_WEBHOOK = 2  # requests at the same time
 ALL_WEBHOOKS = 128
 BURST_SECONDS = 0.05  # in which changes of the queue cause one look at it: it can be long
+LONGEST_WAIT_SECONDS = 3600.0  # a status can name any time, and a wait of centuries raises OverflowError
 
 
 @dataclass(slots=True, eq=False)
@@ -147,12 +148,12 @@ class DeliveryQueue:
                 name = f"webhook-{item.project}"
                 threading.Thread(target=self._attempt, args=(item, send, report), name=name, daemon=True).start()
 
-    def _choose_due(self) -> tuple[list[QueuedDelivery], float | None]:
-        """Returns what may be sent now, and the seconds until the next delivery is due.
+    def _choose_due(self) -> tuple[list[QueuedDelivery], float]:
+        """Returns what may be sent now, and the seconds until the next look.
 
         Projects with few running requests come first, and then the oldest deliveries.
         """
-        now, wait = self._now(), None
+        now, wait = self._now(), LONGEST_WAIT_SECONDS
         webhooks = Counter(item.webhook for item in self._items.values() if item.busy)
         projects = Counter(item.project for item in self._items.values() if item.busy)
         due: list[QueuedDelivery] = []
@@ -163,7 +164,7 @@ class DeliveryQueue:
             if seconds <= 0:
                 due.append(item)
             else:
-                wait = seconds if wait is None else min(wait, seconds)
+                wait = min(wait, seconds)
         chosen: list[QueuedDelivery] = []
         for item in sorted(due, key=lambda item: (projects[item.project], item.due_at)):
             if webhooks[item.webhook] < PER_WEBHOOK and webhooks.total() < ALL_WEBHOOKS:
