@@ -146,3 +146,31 @@ def test_a_time_that_never_comes_stops_no_other_delivery() -> None:
         assert sent.wait(30)
     finally:
         queue.stop()
+
+
+def test_a_delivery_that_the_status_no_longer_shows_ends_with_its_request(queue: DeliveryQueue) -> None:
+    """It counts as running until then: a status that changes often must not begin a request each time."""
+    running, release, reported = threading.Semaphore(0), threading.Event(), threading.Semaphore(0)
+    begun: list[str] = []
+
+    def send(item: QueuedDelivery) -> DeliveryOutcome:
+        begun.append(item.delivery.id)
+        running.release()
+        release.wait()
+        return DeliveryOutcome(None if item.delivery.id == "newest" else "the receiver is down")
+
+    queue.put([a_queued(str(number)) for number in range(PER_WEBHOOK)])
+    queue.start(send, lambda *_: reported.release())
+    for _ in range(PER_WEBHOOK):
+        assert running.acquire(timeout=30)
+    queue.put([a_queued("never begun")])
+    newest = a_queued("newest")
+    queue.forget_stored(KEY, [newest.delivery])
+    queue.put([newest])
+    assert set(queue.find_newest(KEY)) == {*begun, "newest"}
+    assert queue.leave_object(KEY, None) == [newest], "a replaced delivery does not come back from the outbox"
+    release.set()
+    for _ in range(PER_WEBHOOK + 1):
+        assert reported.acquire(timeout=30)
+    assert queue.find_newest(KEY) == {}
+    assert begun[PER_WEBHOOK:] == ["newest"]

@@ -72,10 +72,8 @@ def add_deliveries(
 ) -> list[WebhookDelivery]:
     """Adds a delivery for each webhook that wants an event.
 
-    A delivery that is pending already also announces a later event of its kind, because its body shows the object as
-    it is when it is sent.
+    It replaces a pending delivery of the same event, whose request may have begun: that body lacks the change.
     """
-    pending = {(item.webhook, item.event) for item in known if item.pending}
     new = [
         WebhookDelivery(
             id=short_hash(f"{uid} {webhook.name} {event.value} {format_time(now)}", 32),
@@ -85,10 +83,11 @@ def add_deliveries(
         )
         for event in events
         for webhook in webhooks
-        if webhook.wants(event) and (webhook.name, event) not in pending
+        if webhook.wants(event)
     ]
-    ended = [item for item in known if not item.pending]
-    return [*ended[len(ended) - min(ENDED_KEPT, len(ended)) :], *(item for item in known if item.pending), *new]
+    replaced = {(item.webhook, item.event) for item in new}
+    pending = [item for item in known if item.pending and (item.webhook, item.event) not in replaced]
+    return [*[item for item in known if not item.pending][-ENDED_KEPT:], *pending, *new]
 
 
 def merge_deliveries(shown: Sequence[WebhookDelivery], newer: Mapping[str, WebhookDelivery]) -> list[WebhookDelivery]:

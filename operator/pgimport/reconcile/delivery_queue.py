@@ -34,6 +34,7 @@ class QueuedDelivery:
     body: bytes
     in_outbox: bool = False  # the object is gone, or will be
     busy: bool = False
+    replaced: bool = False  # the status no longer shows it, but its request runs
 
     @property
     def webhook(self) -> tuple[str, str]:
@@ -83,6 +84,7 @@ class DeliveryQueue:
                 if known is not None:
                     if (known.key, known.uid) == (item.key, item.uid):  # a tenant may write any ID into a status
                         known.body, known.in_outbox = item.body, known.in_outbox or item.in_outbox
+                        known.replaced = False
                 else:
                     self._items[item.delivery.id] = item
                     self._by_key.setdefault(item.key, set()).add(item.delivery.id)
@@ -94,11 +96,20 @@ class DeliveryQueue:
             return {id_: self._items[id_].delivery for id_ in self._by_key.get(key, ())}
 
     def forget_stored(self, key: ResourceKey, shown: Sequence[WebhookDelivery]) -> None:
-        """Forgets the deliveries of an object that have ended, if its status shows this."""
+        """Forgets the deliveries of an object that its status does not show as pending.
+
+        One whose request runs counts as running until it ends.
+        """
+        pending = {item.id for item in shown if item.pending}
         with self._changed:
-            for item in shown:
-                if not item.pending and item.id in self._by_key.get(key, ()):
-                    self._remove(item.id)
+            for id_ in [*self._by_key.get(key, ())]:
+                item = self._items[id_]
+                if id_ in pending or item.in_outbox:
+                    continue
+                if item.busy:
+                    item.replaced = True
+                else:
+                    self._remove(id_)
 
     def leave_object(self, key: ResourceKey, uid: str | None) -> list[QueuedDelivery]:
         """Marks the pending deliveries of earlier objects with this key, whose status is gone, and returns them.
@@ -107,7 +118,7 @@ class DeliveryQueue:
         """
         with self._changed:
             left = [self._items[id_] for id_ in self._by_key.get(key, ()) if self._items[id_].uid != uid]
-            left = [item for item in left if not item.in_outbox]
+            left = [item for item in left if not item.in_outbox and not item.replaced]
             for item in left:
                 item.in_outbox = True
                 if not item.delivery.pending:
@@ -182,7 +193,7 @@ class DeliveryQueue:
             item.delivery = record_attempt(item.delivery, outcome, self._now(), self._delays)
             item.busy = False
             changed = not outcome.removed and self._remember_result(item, outcome)
-            if item.in_outbox and not item.delivery.pending:
+            if item.replaced or (item.in_outbox and not item.delivery.pending):
                 self._remove(item.delivery.id)
             self._changed.notify_all()
         try:
