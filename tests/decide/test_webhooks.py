@@ -132,6 +132,14 @@ def test_a_delivery_is_repeated_with_growing_pauses_for_a_day() -> None:
     assert delivery.error == REFUSED.error
 
 
+def test_a_delivery_in_memory_equals_the_one_in_the_status() -> None:
+    """Else each reconcile writes the status, which causes the next reconcile, as long as a receiver is down."""
+    now = NOW.replace(microsecond=123456)
+    (new,) = add_deliveries([], [WebhookEvent.PREVIEW_READY], [a_webhook()], "uid", now)
+    for delivery in (new, record_attempt(new, REFUSED, now), record_attempt(new, DeliveryOutcome(), now)):
+        assert WebhookDelivery.model_validate_json(delivery.model_dump_json(by_alias=True)) == delivery
+
+
 def test_an_accepted_event_and_a_receiver_that_is_gone_end_a_delivery() -> None:
     delivered = record_attempt(record_attempt(a_delivery(), REFUSED, NOW), DeliveryOutcome(), NOW)
     assert (delivered.state, delivered.attempts, delivered.error) == (DeliveryState.DELIVERED, 2, None)

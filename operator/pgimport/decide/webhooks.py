@@ -11,7 +11,7 @@ from pgimport.model.names import LABEL_EPHEMERAL, short_hash
 from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject, PreviewObject
-from pgimport.model.scalar_types import format_time
+from pgimport.model.scalar_types import cut_to_milliseconds, format_time
 from pgimport.model.status import ConditionStatus, ImportState, ImportStatus, PreviewState, PreviewStatus
 from pgimport.model.webhooks import (
     DeliveryOutcome,
@@ -79,7 +79,7 @@ def add_deliveries(
             id=short_hash(f"{uid} {webhook.name} {event.value} {format_time(now)}", 32),
             webhook=webhook.name,
             event=event,
-            occurred_at=now,
+            occurred_at=cut_to_milliseconds(now),
         )
         for event in events
         for webhook in webhooks
@@ -101,19 +101,24 @@ def record_attempt(
     now: datetime,
     delays: Sequence[timedelta] = RETRY_DELAYS,
 ) -> WebhookDelivery:
-    """Returns the delivery after one more attempt."""
+    """Returns the delivery after one more attempt.
+
+    Its times are cut to what a status keeps. Otherwise the delivery in memory differs from the stored one, and each
+    reconcile writes the status again.
+    """
+    ended_at = cut_to_milliseconds(now)
     attempts = max(delivery.attempts, 0) + 1
     state = DeliveryState.PENDING
     if outcome.error is None:
         state = DeliveryState.DELIVERED
     elif outcome.final or attempts > len(delays):
         state = DeliveryState.FAILED
-    next_attempt = now + delays[attempts - 1] if state is DeliveryState.PENDING else None
+    next_attempt = ended_at + delays[attempts - 1] if state is DeliveryState.PENDING else None
     return delivery.model_copy(
         update={
             "state": state,
             "attempts": attempts,
-            "last_attempt_at": now,
+            "last_attempt_at": ended_at,
             "next_attempt_at": next_attempt,
             "error": outcome.error,
         }

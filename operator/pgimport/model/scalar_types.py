@@ -102,7 +102,7 @@ def _check_year(value: datetime) -> datetime:
     return value
 
 
-def _cut_to_milliseconds(value: datetime) -> datetime:
+def cut_to_milliseconds(value: datetime) -> datetime:
     """Cuts a time to what `format_time` keeps: a status that repeats it must equal the spec."""
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
@@ -112,6 +112,6 @@ SPEC_TIME_PATTERN = "^2[0-9]{3}-"
 SpecTime = Annotated[
     Time,
     AfterValidator(_check_year),
-    AfterValidator(_cut_to_milliseconds),
+    AfterValidator(cut_to_milliseconds),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": SPEC_TIME_PATTERN}),
 ]
