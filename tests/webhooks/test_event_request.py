@@ -35,7 +35,9 @@ def send(
     patience: float = 30.0,
     addresses: tuple[str, ...] = ("127.0.0.1",),
 ) -> DeliveryOutcome:
-    receiver = Receiver(url=url or server.url(path), key=KEY, ca=ca or server.ca.read_text(), sources=sources)
+    receiver = Receiver(
+        url=url or server.url(path), key=KEY, ca=server.ca.read_text() if ca is None else ca, sources=sources
+    )
     return send_event(receiver, DELIVERY, b'{"job":{}}', 1700000000, lambda host, port: list(addresses), patience)
 
 
@@ -92,7 +94,18 @@ def test_the_certificate_is_checked(server: HttpsServer, tmp_path: Path) -> None
     refused = send(server, "/ok", url=other)
     assert refused.error is not None
     assert refused.error.startswith("the receiver other.example.com has a certificate that is not trusted")
-    assert send(server, "/ok", ca="nonsense").error == "the Secret of caSecretRef does not hold a PEM certificate"
+
+
+def test_a_file_of_certificates_may_have_comments_in_any_language(server: HttpsServer) -> None:
+    server.answers["/ok"] = body(b"")
+    assert send(server, "/ok", ca=f"# Főtanúsítvány\n{server.ca.read_text()}") == DeliveryOutcome()
+
+
+@pytest.mark.parametrize("ca", ["", "é", "nonsense"])
+def test_a_secret_without_certificate_does_not_make_the_public_cas_trusted(server: HttpsServer, ca: str) -> None:
+    before = len(server.server_names)
+    assert send(server, "/ok", ca=ca).error == "the Secret of caSecretRef does not hold a PEM certificate"
+    assert len(server.server_names) == before
 
 
 def test_a_receiver_that_does_not_listen_is_named(server: HttpsServer) -> None:

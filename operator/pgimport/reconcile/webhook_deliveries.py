@@ -182,9 +182,10 @@ def _read_receiver(context: ReconcileContext, spec: ProjectSpec, webhook: Webhoo
         return DeliveryOutcome(f"its Secret cannot be read: {error}")
     if key is None or (webhook.ca_secret_ref is not None and ca is None):
         reference = webhook.secret_ref if key is None or webhook.ca_secret_ref is None else webhook.ca_secret_ref
-        return DeliveryOutcome(f"Secret {reference.name} in {spec.namespace} has no key {reference.key}")
+        missing = f"Secret {reference.name} in {spec.namespace} does not exist, or has no key {reference.key}"
+        return DeliveryOutcome(missing)
     if len(key.strip()) < SHORTEST_KEY:
-        return DeliveryOutcome(f"the key in Secret {webhook.secret_ref.name} has less than {SHORTEST_KEY} characters")
+        return DeliveryOutcome(f"the key in Secret {webhook.secret_ref.name} has fewer than {SHORTEST_KEY} characters")
     text = ca.decode(errors="replace") if ca is not None else None
     return Receiver(url=webhook.url, key=key.strip(), ca=text, sources=spec.sources)
 

@@ -61,7 +61,7 @@ def send_event(
     if isinstance(address, Failure):
         return DeliveryOutcome(address.message)
     try:
-        context = ssl.create_default_context(cadata=receiver.ca)
+        context = _build_tls_context(receiver.ca)
     except (ssl.SSLError, ValueError):
         return DeliveryOutcome("the Secret of caSecretRef does not hold a PEM certificate")
     connection = _PinnedConnection(host, port, address, context, patience)
@@ -80,6 +80,17 @@ def send_event(
     except ValueError:  # whoever may write a status could write any ID there
         return DeliveryOutcome("the ID of the delivery cannot be sent in a header", final=True)
     return _judge(host, status)
+
+
+def _build_tls_context(ca: str | None) -> ssl.SSLContext:
+    """Raises SSLError or ValueError if there is no certificate in `ca`."""
+    if ca is None:
+        return ssl.create_default_context()
+    # A file of certificates can have comments in any language, but Python takes ASCII only.
+    certificates = ca.encode("ascii", "ignore").decode()
+    if not certificates:  # create_default_context would trust the public CAs
+        raise ValueError("empty")
+    return ssl.create_default_context(cadata=certificates)
 
 
 def _judge(host: str, status: int) -> DeliveryOutcome:
