@@ -12,6 +12,7 @@ from tests.support.samples import NOW
 
 from pgimport.model.project_spec import AllowedSources
 from pgimport.model.webhooks import DeliveryOutcome, WebhookDelivery, WebhookEvent
+from pgimport.webhooks import event_request
 from pgimport.webhooks.event_request import Receiver, send_event
 from pgimport.webhooks.signature import sign
 
@@ -145,6 +146,20 @@ def test_a_receiver_that_hangs_or_drips_ends_with_its_patience(server: HttpsServ
             assert outcome == DeliveryOutcome(f"the receiver {NAME} did not answer in time")
     finally:
         release.set()
+
+
+def test_a_request_whose_time_is_over_before_it_has_a_socket_ends(
+    server: HttpsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timer finds no socket to shut down then, and nothing else ends a receiver that drips."""
+
+    class Immediately(threading.Timer):
+        def start(self) -> None:
+            self.function()
+
+    server.answers["/ok"] = body(b"")
+    monkeypatch.setattr(event_request.threading, "Timer", Immediately)
+    assert send(server, "/ok") == DeliveryOutcome(f"the receiver {NAME} did not answer in time")
 
 
 def test_a_receiver_that_never_speaks_tls_ends_with_its_patience(server: HttpsServer) -> None:

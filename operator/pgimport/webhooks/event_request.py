@@ -129,6 +129,8 @@ class _PinnedConnection(http.client.HTTPSConnection):
         try:
             self.sock = self._tls.wrap_socket(self._raw, server_hostname=self.host, do_handshake_on_connect=False)
             self._raw = self.sock
+            if self.late:  # since before there was a socket to shut down
+                raise TimeoutError
             self.sock.do_handshake()
         except BaseException:
             self._raw.close()
