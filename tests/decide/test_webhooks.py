@@ -198,6 +198,20 @@ def test_the_project_shows_the_last_error_until_an_event_is_accepted() -> None:
     assert (delivered.status, delivered.reason) == ("True", "Delivered")
 
 
+def test_the_condition_of_two_webhooks_keeps_their_errors_apart() -> None:
+    both = [*WEBHOOKS, WEBHOOKS[0] | {"name": "chat"}]
+    observed = observed_project(a_project_spec(webhooks=both), webhook_results={"ci": "no answer", "chat": "down"})
+    condition = find_condition(decide_project(observed, NOW, a_policy()).status.conditions, WEBHOOKS_DELIVERED)
+    assert condition is not None
+    assert condition.message == "Webhook ci: no answer; Webhook chat: down"
+
+
+def test_the_error_of_a_webhook_goes_with_it() -> None:
+    failed = decide_condition({"ci": "the receiver answered 500"})
+    assert failed is not None
+    assert decide_condition({"removed": "the receiver answered 500"}, ProjectStatus(conditions=[failed])) is None
+
+
 def test_a_project_without_webhooks_shows_no_condition_of_them() -> None:
     failed = decide_condition({"ci": "the receiver answered 500"})
     assert failed is not None

@@ -161,11 +161,12 @@ def show_webhooks(
     shown = [condition for condition in item.status.conditions if condition.type == WEBHOOKS_DELIVERED]
     if results:
         errors = [f"Webhook {name}: {error}" for name, error in results.items() if error is not None]
-        failed = TypedCondition(WEBHOOKS_DELIVERED, ConditionStatus.FALSE, Reason.WEBHOOK_FAILED, " ".join(errors))
+        failed = TypedCondition(WEBHOOKS_DELIVERED, ConditionStatus.FALSE, Reason.WEBHOOK_FAILED, "; ".join(errors))
         delivered = TypedCondition(
             WEBHOOKS_DELIVERED, ConditionStatus.TRUE, Reason.DELIVERED, "The receivers have accepted the last events."
         )
         previous = others.model_copy(update={"conditions": [*others.conditions, *shown]})
         return replace(decision, status=put_condition(previous, failed if errors else delivered, now))
-    conditions = [*others.conditions, *(shown if names else [])]
+    kept = shown if names and not observed.webhook_results else []  # the results are of webhooks that are removed
+    conditions = [*others.conditions, *kept]
     return replace(decision, status=others.model_copy(update={"conditions": conditions}))
