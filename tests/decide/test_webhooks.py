@@ -171,8 +171,8 @@ def test_a_project_with_many_deletions_displaces_only_its_own_entries() -> None:
     assert choose_dropped(stored, [an_entry("new", "bank", minutes=99)]) == []
 
 
-def test_the_outbox_stays_below_the_limit_of_a_config_map() -> None:
-    large = "x" * (OUTBOX_BYTES // 3)
+@pytest.mark.parametrize("large", ["x" * (OUTBOX_BYTES // 3), "я" * (OUTBOX_BYTES // 6)], ids=["ASCII", "Cyrillic"])
+def test_the_outbox_stays_below_the_limit_of_a_config_map(large: str) -> None:
     stored = {name: an_entry(name, minutes=number, body=large) for number, name in enumerate("ab")}
     assert choose_dropped(stored, [an_entry("c", minutes=9, body=large)]) == ["a"]
 

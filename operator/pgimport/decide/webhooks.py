@@ -140,7 +140,7 @@ def choose_dropped(stored: Mapping[str, OutboxEntry], added: Sequence[OutboxEntr
     for project in {entry.project for entry in entries.values()}:
         own = [id_ for id_ in oldest if entries[id_].project == project]
         dropped += own[: max(0, len(own) - OUTBOX_PER_PROJECT)]
-    sizes = {id_: len(entry.model_dump_json()) for id_, entry in entries.items()}
+    sizes = {id_: len(entry.model_dump_json(by_alias=True).encode()) for id_, entry in entries.items()}
     while sum(size for id_, size in sizes.items() if id_ not in dropped) > OUTBOX_BYTES:
         largest = max({entry.project for entry in entries.values()}, key=count)
         dropped.append(next(id_ for id_ in oldest if id_ not in dropped and entries[id_].project == largest))
