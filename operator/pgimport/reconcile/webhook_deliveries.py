@@ -163,11 +163,13 @@ def _report(
 def _send(context: ReconcileContext, item: QueuedDelivery) -> DeliveryOutcome:
     """Sends a delivery with the webhook's settings as they are now."""
     project = next((each for each in context.lists.list_projects() if each.meta.name == item.project), None)
-    spec = project.spec if project is not None else None
-    webhook = next((each for each in spec.webhooks if each.name == item.delivery.webhook), None) if spec else None
-    if spec is None or webhook is None:
+    if project is not None and project.spec is None:
+        return DeliveryOutcome("the spec of the Project is not valid", removed=True)
+    webhooks = project.spec.webhooks if project is not None and project.spec is not None else []
+    webhook = next((each for each in webhooks if each.name == item.delivery.webhook), None)
+    if project is None or project.spec is None or webhook is None:
         return DeliveryOutcome("the Project no longer has this webhook", final=True, removed=True)
-    receiver = _read_receiver(context, spec, webhook)
+    receiver = _read_receiver(context, project.spec, webhook)
     if isinstance(receiver, DeliveryOutcome):
         return receiver
     return send_event(receiver, item.delivery, item.body, int(datetime.now(UTC).timestamp()))
