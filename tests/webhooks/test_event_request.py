@@ -12,7 +12,6 @@ from tests.support.samples import NOW
 
 from pgimport.model.project_spec import AllowedSources
 from pgimport.model.webhooks import DeliveryOutcome, WebhookDelivery, WebhookEvent
-from pgimport.webhooks import event_request
 from pgimport.webhooks.event_request import Receiver, send_event
 from pgimport.webhooks.signature import sign
 
@@ -158,7 +157,7 @@ def test_a_request_whose_time_is_over_before_it_has_a_socket_ends(
             self.function()
 
     server.answers["/ok"] = body(b"")
-    monkeypatch.setattr(event_request.threading, "Timer", Immediately)
+    monkeypatch.setattr(threading, "Timer", Immediately)
     assert send(server, "/ok") == DeliveryOutcome(f"the receiver {NAME} did not answer in time")
 
 
