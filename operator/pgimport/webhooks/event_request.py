@@ -153,6 +153,7 @@ class _PinnedConnection(http.client.HTTPSConnection):
         raw = self._raw
         if raw is not None:
             try:
-                raw.shutdown(socket.SHUT_RDWR)
+                # Not SSLSocket.shutdown: it ends TLS first, and what the other thread sends then is not encrypted.
+                socket.socket.shutdown(raw, socket.SHUT_RDWR)
             except OSError:  # it was closed meanwhile
                 return
