@@ -47,9 +47,9 @@ def test_an_outcome_is_kept_until_the_status_shows_it(queue: DeliveryQueue) -> N
     queue.start(lambda item: DeliveryOutcome(), lambda *_: reported.set())
     assert reported.wait(30)
     delivered = queue.find_newest(KEY)["1"]
-    queue.forget_stored(KEY, [delivered.model_copy(update={"state": DeliveryState.PENDING})])
+    queue.keep_pending(KEY, [delivered.model_copy(update={"state": DeliveryState.PENDING})])
     assert queue.find_newest(KEY) == {"1": delivered}
-    queue.forget_stored(KEY, [delivered])
+    queue.keep_pending(KEY, [delivered])
     assert queue.find_newest(KEY) == {}
 
 
@@ -115,7 +115,7 @@ def test_an_id_of_another_object_changes_nothing(queue: DeliveryQueue) -> None:
     forged = a_queued("1", "bank", ResourceKey(IMPORTS, "bank", "forged"), "other-uid")
     forged.body = b"forged"
     queue.put([forged])
-    queue.forget_stored(forged.key, [forged.delivery.model_copy(update={"state": DeliveryState.DELIVERED})])
+    queue.keep_pending(forged.key, [forged.delivery.model_copy(update={"state": DeliveryState.DELIVERED})])
     (left,) = queue.leave_object(KEY, None)
     assert (left.body, left.project) == (b"{}", "shop")
 
@@ -165,7 +165,7 @@ def test_a_delivery_that_the_status_no_longer_shows_ends_with_its_request(queue:
         assert running.acquire(timeout=30)
     queue.put([a_queued("never begun")])
     newest = a_queued("newest")
-    queue.forget_stored(KEY, [newest.delivery])
+    queue.keep_pending(KEY, [newest.delivery])
     queue.put([newest])
     assert set(queue.find_newest(KEY)) == {*begun, "newest"}
     assert queue.leave_object(KEY, None) == [newest], "a replaced delivery does not come back from the outbox"

@@ -9,7 +9,7 @@ class WebhookMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "pgimport_webhook_requests",
-            "Number of requests to webhooks of a Project, by result: delivered or failed.",
+            "Number of attempts to send an event to a webhook of a Project, by result: delivered or failed.",
             ("project", "result"),
             registry=registry,
         )

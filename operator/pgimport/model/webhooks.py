@@ -71,12 +71,12 @@ class WebhookDelivery(LenientModel):
         description="The state of the delivery: pending, delivered, or failed if it is not tried again.",
     )
     occurred_at: Time = Field(description="The time at which the operator wrote the state that caused the event.")
-    attempts: int = Field(default=0, description="The number of requests that the operator has sent.")
-    last_attempt_at: Time | None = Field(default=None, description="The time at which the last request ended.")
+    attempts: int = Field(default=0, description="The number of times that the operator has tried to send the event.")
+    last_attempt_at: Time | None = Field(default=None, description="The time at which the last attempt ended.")
     next_attempt_at: Time | None = Field(
-        default=None, description="The time of the next request. It is absent for the first one, and after the last."
+        default=None, description="The time of the next attempt. It is absent for the first one, and after the last."
     )
-    error: str | None = Field(default=None, description="The reason why the last request failed.")
+    error: str | None = Field(default=None, description="The reason why the last attempt failed.")
 
     @property
     def pending(self) -> bool:
@@ -89,7 +89,7 @@ class DeliveryOutcome:
 
     error: str | None = None  # None: the receiver has accepted the event
     final: bool = False  # the error would be the same each time
-    removed: bool = False  # the Project has no webhook of this name
+    removed: bool = False  # the Project shows no webhook of this name, so the result is not remembered
 
 
 class OutboxEntry(LenientModel):

@@ -95,7 +95,7 @@ class DeliveryQueue:
         with self._changed:
             return {id_: self._items[id_].delivery for id_ in self._by_key.get(key, ())}
 
-    def forget_stored(self, key: ResourceKey, shown: Sequence[WebhookDelivery]) -> None:
+    def keep_pending(self, key: ResourceKey, shown: Sequence[WebhookDelivery]) -> None:
         """Forgets the deliveries of an object that its status does not show as pending.
 
         One whose request runs counts as running until it ends.

@@ -56,7 +56,7 @@ def queue_deliveries(context: ReconcileContext, key: ResourceKey, item: object, 
     if not isinstance(item, ImportObject | PreviewObject) or not isinstance(status, ImportStatus | PreviewStatus):
         return
     leave_deliveries(context, key, item.meta.uid)
-    context.deliveries.forget_stored(key, status.webhook_deliveries)
+    context.deliveries.keep_pending(key, status.webhook_deliveries)
     pending = [delivery for delivery in status.webhook_deliveries if delivery.pending]
     project = find_project(context, item) if pending else None
     if project is None:
