@@ -173,6 +173,12 @@ def report_phase(tenant: Tenant, name: str, pod: str, phase: ImportPhase) -> Non
     wait_for(f"phase {phase}", lambda: tenant.status(name).get("progress", {}).get("phase") == phase.value, PATIENCE)
 
 
+def add_webhook(tenant: Tenant) -> None:
+    """Adds a webhook whose Secret is missing, so that each request to it fails."""
+    webhook = {"name": "ci", "url": "https://ci.example/hook", "secretRef": {"name": "absent", "key": "key"}}
+    tenant.cluster.patch(api_paths.resource(PROJECTS, "", "shop"), {"spec": {"webhooks": [webhook]}})
+
+
 def delete_held_preview(tenant: Tenant) -> None:
     """Leaves a preview that is being deleted."""
     body = a_body(PREVIEWS, "held", spec={"project": "shop"})
@@ -203,6 +209,7 @@ def scene(postgres16: PostgresServer, tmp_path_factory: pytest.TempPathFactory) 
         patch.setenv("KUBECONFIG", str(write_kubeconfig(kubernetes.url, folder)))
         tenant = Tenant(kubernetes, kubernetes.connect(BYSTANDER), postgres16)
         tenant.prepare()
+        add_webhook(tenant)
         dark_port = free_port()
         create_dark_project(tenant, dark_port)
         with (
@@ -247,6 +254,10 @@ def test_each_alert_compares_numbers(rule: Json, scene: Scene) -> None:
 def test_a_failed_import_raises_its_alert(scene: Scene) -> None:
     wait_for("the alert", lambda: scene.prometheus.is_firing("ImportFailed", "shop"), PATIENCE)
     assert not scene.prometheus.is_firing("ImportFailed", DARK)
+
+
+def test_a_failing_webhook_raises_its_alert(scene: Scene) -> None:
+    wait_for("the alert", lambda: scene.prometheus.is_firing("WebhooksFailing", "shop"), PATIENCE)
 
 
 def test_a_server_that_is_down_raises_an_alert_until_it_is_back(scene: Scene) -> None:

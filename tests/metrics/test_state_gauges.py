@@ -23,6 +23,7 @@ from tests.support.samples import (
 
 from pgimport.decide.conditions import CLEANED_UP, ConditionSet, in_progress, with_conditions
 from pgimport.decide.pending_imports import SUSPENDED
+from pgimport.decide.webhooks import WEBHOOKS_DELIVERED
 from pgimport.metrics.state_gauges import GAUGES, NAMED_IMPORTS, Memory, Snapshot, build_gauges
 from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Reason
@@ -187,6 +188,19 @@ def test_the_oldest_golden_data() -> None:
 def test_the_server_of_a_project(ready: bool, reason: Reason, expected: Values) -> None:
     status = with_conditions(ProjectStatus(ready=ready), in_progress(reason, ""), NOW)
     assert read("target_server_up", project=a_project(status=status)) == expected
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        pytest.param({WEBHOOKS_DELIVERED: ConditionStatus.FALSE}, {(): 1}, id="failing"),
+        pytest.param({WEBHOOKS_DELIVERED: ConditionStatus.TRUE}, {(): 0}, id="delivered"),
+        pytest.param({}, {}, id="no event yet"),
+    ],
+)
+def test_the_webhooks_of_a_project(shown: dict[str, ConditionStatus], expected: Values) -> None:
+    status = with_conditions(ProjectStatus(ready=True), ConditionSet(Reason.READY, "", shown), NOW)
+    assert read("webhooks_failing", project=a_project(status=status)) == expected
 
 
 def test_leftovers_are_imports_and_projects_that_are_not_cleaned_up() -> None:

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from pgimport.decide.conditions import CLEANED_UP, ready_reason
+from pgimport.decide.webhooks import WEBHOOKS_DELIVERED
 from pgimport.metrics.transition_metrics import OTHER
 from pgimport.model.reasons import Reason
 from pgimport.model.resources import ImportObject, ImportOwner, ObjectMeta, PreviewObject, ProjectObject
-from pgimport.model.status import ImportState, PreviewState, find_condition
+from pgimport.model.status import ConditionStatus, ImportState, PreviewState, find_condition
 
 NAMED_IMPORTS = 100  # running imports with series of their own, the oldest first
 LEFTOVER_DELAY = timedelta(minutes=5)  # the clean-up after an import usually takes seconds
@@ -53,6 +54,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         _BY_PROJECT,
     ),
     "pgimport_target_server_up": ("1 if the Project's server answers the operator, 0 if it does not.", _BY_PROJECT),
+    "pgimport_webhooks_failing": ("1 if the last request to a webhook of the Project failed, else 0.", _BY_PROJECT),
     "pgimport_leftovers": (
         "Number of imports that ended more than 5 minutes ago and are not cleaned up, and of Projects with"
         " CleanedUp=False.",
@@ -115,6 +117,7 @@ def build_gauges(snapshot: Snapshot, memory: Memory, now: datetime) -> Iterator[
         _add_running(gauges, name, active, memory, now)
         _add_ended(gauges, project, ended, memory, now)
         _add_previews(gauges, name, snapshot.previews.get(namespace, ()))
+        _add_webhooks(gauges, project)
         for kind, metas in (
             ("postgresimport", active),
             ("previewdatabase", snapshot.previews.get(namespace, ())),
@@ -194,6 +197,12 @@ def _add_previews(gauges: _Gauges, project: str, previews: Sequence[PreviewObjec
         gauges.add("pgimport_previews", states[state], project, state.value)
     data = [item.status.data_as_of for item in previews if item.golden and item.status.data_as_of is not None]
     gauges.add_time("pgimport_golden_data_timestamp_seconds", min(data, default=None), project)
+
+
+def _add_webhooks(gauges: _Gauges, project: ProjectObject) -> None:
+    condition = find_condition(project.status.conditions, WEBHOOKS_DELIVERED)
+    if condition is not None:
+        gauges.add("pgimport_webhooks_failing", condition.status is ConditionStatus.FALSE, project.meta.name)
 
 
 def _add_named_import(gauges: _Gauges, project: str, item: ImportObject) -> None:

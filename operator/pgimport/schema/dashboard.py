@@ -131,6 +131,16 @@ _PREVIEWS = (
     Panel("Leftovers by Project", (_sum("project", _select("pgimport_leftovers")),)),
     Panel("Oldest deletion", (_age("project, resource", "pgimport_oldest_deletion_timestamp_seconds"),), "s"),
 )
+_WEBHOOKS = (
+    Panel("Webhooks", kind="row"),
+    Panel(
+        "Requests to webhooks",
+        (_hourly("project, result", "pgimport_webhook_requests_total"),),
+        width=12,
+        text="In the last hour.",
+    ),
+    Panel("Failing webhooks", (_sum("project", _select("pgimport_webhooks_failing")),), width=12, text="1: failing."),
+)
 _RECONCILES, _REQUESTS = "controller_runtime_reconcile", "rest_client_requests_total"
 _OPERATOR = (
     Panel("Operator", kind="row"),
@@ -148,7 +158,7 @@ _HTTP_API = (
     Panel("Requests by route", (_sum("method, route", _API_REQUESTS),), "reqps"),
     Panel("Time of requests", (_quantile("95 %", 0.95, "pgimport_api_request_seconds", _API, _INTERVAL),), "s"),
 )
-PANELS = (*_NOW, *_IMPORTS, *_PREVIEWS, *_OPERATOR, *_HTTP_API)
+PANELS = (*_NOW, *_IMPORTS, *_PREVIEWS, *_WEBHOOKS, *_OPERATOR, *_HTTP_API)
 
 
 def _build_panel(number: int, panel: Panel, x: int, y: int) -> Json:
