@@ -13,9 +13,11 @@ _MAX_KEY = 300  # characters
 
 @dataclass(frozen=True, slots=True)
 class DomainViolation:
-    """A CHECK of a domain, and the error of a row that violates it."""
+    """The error of a row whose value violates a CHECK of its domain, or of a domain that this one is based on."""
 
-    constraint: tuple[str, str, str]  # schema, domain, name
+    schema: str
+    domain: str  # of the value
+    name: str  # of the CHECK
     refusal: Refusal
 
 
@@ -35,4 +37,4 @@ def find_domain_violation(error: BaseException) -> DomainViolation | None:
         return None
     key = shorten_line(context or "", _MAX_KEY) or None
     refusal = Refusal(sqlstate=CHECK_VIOLATION, message=message or "", found_key=key)
-    return DomainViolation((schema, domain, name), refusal)
+    return DomainViolation(schema, domain, name, refusal)

@@ -42,12 +42,13 @@ class CopyStream:
     def run_step(self, step: Step) -> dict[int, int]:
         """Copies a step, and returns oid → number of committed rows.
 
-        Repeats the step if a connection is lost, once in binary format if a row is too long as text, and without the
-        CHECK of a domain that a row violates. Raises StepFailed.
+        Repeats the step if a connection is lost, once in binary format if a row is too long as text, and once without
+        each CHECK of a domain that a row violates. Raises StepFailed.
         """
         pauses = iter(RETRY_SECONDS)
         pause: float | None
         text_error: StepFailed | None = None
+        dropped: set[tuple[str, str, str]] = set()
         while True:
             try:
                 return self._try_step(step)
@@ -57,7 +58,7 @@ class CopyStream:
                 if error.text_too_long and isinstance(step, RowsStep) and not step.binary:
                     step, pause, text_error = step.in_binary, 0.0, error
                     reason = "a row is too long for the text format, so rows are sent in binary format"
-                elif error.violation is not None and self._endpoints.drop_check(error.violation):
+                elif self._drop_check(error.violation, dropped):
                     pause, reason = 0.0, "a row violates the CHECK of a domain, which is added after the rows"
                 elif error.connection_lost:
                     pause, reason = next(pauses, None), error.failure.message
@@ -66,6 +67,13 @@ class CopyStream:
                 if pause is None or self._aborted.wait(pause):
                     raise
                 self._reporter.log(f"the copy of {step.title} starts again: {reason}", "warning")
+
+    def _drop_check(self, violation: DomainViolation | None, dropped: set[tuple[str, str, str]]) -> bool:
+        """Returns whether the step can run again. A function can raise the same error for ever."""
+        if violation is None or (name := (violation.schema, violation.domain, violation.name)) in dropped:
+            return False
+        dropped.add(name)
+        return self._endpoints.drop_check(violation)
 
     def close(self) -> None:
         if self._session is not None:
