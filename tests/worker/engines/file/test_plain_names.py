@@ -204,3 +204,24 @@ def test_the_check_of_a_domain_that_names_no_object_of_the_file_stays_valid(comp
     """)
     assert differences == []
     assert result.skipped == []
+
+
+def test_rows_do_not_change_a_setting_of_their_transaction(comparison: Comparison) -> None:
+    """The worker sets another search_path for rows if the file has an empty one."""
+    result, differences = comparison.run("""
+    CREATE TABLE t (id int);
+    BEGIN;
+    SET LOCAL search_path = '';
+    INSERT INTO public.t VALUES (1);
+    UPDATE public.t SET id = 2;
+    COMMIT;
+    CREATE TABLE u (id int);
+    BEGIN;
+    SELECT pg_catalog.set_config('search_path', '', true);
+    INSERT INTO public.t VALUES (3);
+    COMMIT;
+    INSERT INTO t VALUES (4);
+    CREATE TABLE v (id int);
+    """)
+    assert differences == []
+    assert result.skipped == []

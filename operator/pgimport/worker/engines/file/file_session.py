@@ -70,8 +70,7 @@ class FileSession:
         """Sets the file's own search_path again, after rows. Raises ImportStopped."""
         if self._has_source_path:
             self._has_source_path = False
-            text = self.settings[_PATH]
-            self.executor.execute(Statement(text, line, text.decode(self.codec, "replace"), None))
+            self._set(_PATH, line)
 
     def note(self, statement: Statement, *, in_transaction: bool) -> None:
         """Remembers a statement that changes settings. Outside of a transaction, SET LOCAL has no effect."""
@@ -114,9 +113,12 @@ class FileSession:
 
     def restore(self, line: int) -> None:
         """Makes the settings again, after statements that ran with others. Raises ImportStopped."""
-        for name, setting in self.settings.items():
-            for text in self._local.get(name, (setting,)):
-                self.executor.execute(Statement(text, line, text.decode("ascii", "replace"), None))
+        for name in self.settings:
+            self._set(name, line)
+
+    def _set(self, name: str, line: int) -> None:
+        for text in self._local.get(name, (self.settings[name],)):
+            self.executor.execute(Statement(text, line, text.decode("ascii", "replace"), None))
 
 
 def _remove_local(statement: Statement) -> str | None:
