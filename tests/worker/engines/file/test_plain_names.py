@@ -225,3 +225,14 @@ def test_rows_do_not_change_a_setting_of_their_transaction(comparison: Compariso
     """)
     assert differences == []
     assert result.skipped == []
+
+
+def test_rows_of_a_query_with_a_name_are_kept(comparison: Comparison) -> None:
+    result, differences = comparison.run("""
+    CREATE TABLE t (id int); CREATE TABLE u (id int);
+    INSERT INTO t (id) WITH q AS (SELECT 1 AS x) SELECT x FROM q;
+    INSERT INTO u WITH q AS (SELECT 2 AS x) SELECT x FROM q;
+    INSERT INTO u AS z (id) SELECT 3 AS y;
+    """)
+    assert differences == []
+    assert result.skipped == []

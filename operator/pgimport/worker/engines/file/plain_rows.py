@@ -22,6 +22,8 @@ from pgimport.worker.postgres.errors import ImportStopped
 _HEAD = 4096  # bytes of a COPY or an INSERT in which its table's name is searched
 # Options of COPY with which a line is not always a row that the table gets.
 _OTHER_ROWS = frozenset({"csv", "header", "on_error", "where"})
+# Words behind a table's name and columns, in a COPY or an INSERT.
+_ENDS_OF_COLUMNS = ("from", "values", "overriding", "default", "select", "with")
 _MAX_INSERT_HEADS = 10_000  # different beginnings of INSERT statements that are remembered
 
 
@@ -156,7 +158,7 @@ class PlainRows:
         """
         tokens = list(scan_tokens(statement))
         begin = next((token for token in tokens if token.is_("copy", "into")), None)
-        end = next((token for token in tokens if token.is_("from", "values", "overriding", "default", "select")), None)
+        end = next((token for token in tokens if token.is_(*_ENDS_OF_COLUMNS)), None)
         if begin is None or end is None:
             return None
         opening = next((token for token in tokens if token.is_("(") and token.start < end.start), None)
@@ -164,7 +166,7 @@ class PlainRows:
         if opening is not None and closing < opening.start:  # COPY (query) TO …, which no dump contains
             return None
         columns = statement[opening.start + 1 : closing] if opening else ""
-        alias = next((token for token in tokens if token.is_("as") and token.start < end.start), None)
+        alias = next((token for token in tokens if token.is_("as") and token.start < (opening or end).start), None)
         name = statement[begin.end : (alias or opening or end).start]
         self.session.use_own_path(line)
         missing = self.executor.settle(f"SELECT {columns} FROM {name} WHERE false")  # noqa: S608 (the dump's own text)
