@@ -22,6 +22,15 @@ class ShadowState:
         settings = {setting.name: setting.value for setting in self.record.settings}
         return settings.get("search_path", DEFAULT_SEARCH_PATH)
 
+    @property
+    def search_path_of_rows(self) -> str:
+        """The search_path while rows are copied. Like an empty one, it finds names in pg_catalog first.
+
+        The rows were read with an empty search_path, in which a value such as 'english' of type regconfig means
+        pg_catalog.english.
+        """
+        return f"pg_catalog, {self.search_path}"
+
     def find_refusal(self, extension: str) -> RefusedExtension | None:
         """Returns why the operator did not create an extension, if it recorded that."""
         return next((item for item in self.record.refused_extensions if item.name == extension), None)

@@ -63,7 +63,7 @@ class DefinitionRestore:
 
     def find_path_change(self) -> dict[int, str]:
         """Returns the entry of the archive that sets the search_path of pg_restore: dump id → definition."""
-        return find_path_change(self.plan.entries_by_id.values(), self._run.shadow_state.search_path)
+        return find_path_change(self.plan.entries_by_id.values(), self._run.shadow_state.search_path_of_rows)
 
     def drop_violated_check(self, violation: DomainViolation) -> bool:
         """Drops the CHECK of a domain that a row violates. Returns whether the row can come then. Raises ImportStopped.

@@ -62,7 +62,7 @@ class FileSession:
         """
         if self._is_empty and not self._has_source_path:
             self._has_source_path = True
-            path = quote_text(self.executor.session.run.shadow_state.search_path)
+            path = quote_text(self.executor.session.run.shadow_state.search_path_of_rows)
             text = f"SELECT pg_catalog.set_config('search_path', {path}, false);"
             self.executor.execute(Statement(text.encode(self.codec), line, text, None))
 

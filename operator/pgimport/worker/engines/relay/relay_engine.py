@@ -56,7 +56,7 @@ def copy_by_relay(
         run.reporter.log(note)
     builds = plan_index_builds(plan.restored_entries, inputs.tables, inputs.standalone)
     # Functions of generated columns and domains may need the search_path of the source's sessions for each row.
-    shadow = replace(run.shadow, sends_rows=True, search_path=run.shadow_state.search_path)
+    shadow = replace(run.shadow, sends_rows=True, search_path=run.shadow_state.search_path_of_rows)
     endpoints = StreamEndpoints(
         source=source,
         shadow=shadow,
