@@ -42,3 +42,28 @@ def test_a_value_that_names_an_object_of_pg_catalog_keeps_its_meaning(
                 "SELECT id, cfgnamespace::regnamespace::text FROM t JOIN pg_ts_config AS s ON s.oid = c ORDER BY id"
             )
             assert bench.target.query(schemas, shadow) == [(1, "pg_catalog"), (2, "public")]
+
+
+def test_a_search_path_has_the_encoding_of_the_database(bench: Bench, postgres16: PostgresServer) -> None:
+    name, path = "latin_path", 'public, "größe"'
+    postgres16.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        with postgres16.connect(name, client_encoding="UTF8") as source:
+            source.execute(
+                """
+                CREATE SCHEMA "größe";
+                CREATE FUNCTION "größe".half(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 / 2';
+                CREATE FUNCTION quarter(int) RETURNS int LANGUAGE plpgsql IMMUTABLE
+                  AS 'BEGIN RETURN half(half($1)); END';
+                CREATE TABLE t (n int, q int GENERATED ALWAYS AS (quarter(n)) STORED);
+                SET search_path = public, "größe";
+                INSERT INTO t VALUES (8)""".encode()
+            )
+        bench.source_url = postgres16.url(name)
+        with bench.shadow(encoding="LATIN1") as shadow:
+            record_search_path(bench, path)
+            result = bench.run(engine="relay")
+            assert result.ok, result.failure
+            assert bench.target.query("SELECT q FROM t", shadow) == [(2,)]
+    finally:
+        postgres16.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -146,7 +146,8 @@ def connect(endpoint: Endpoint) -> Connection:
     """Opens a connection in autocommit with the settings of session_settings.py. Raises psycopg.Error."""
     connection = open_connection(endpoint)
     try:
-        connection.execute(build_session_statement(endpoint.lock_seconds, endpoint.search_path).encode())
+        statement = build_session_statement(endpoint.lock_seconds, endpoint.search_path)
+        connection.execute(statement.encode(connection.info.encoding, "replace"))
     except BaseException:
         connection.close()
         raise

@@ -64,7 +64,7 @@ class FileSession:
             self._has_source_path = True
             path = quote_text(self.executor.session.run.shadow_state.search_path_of_rows)
             text = f"SELECT pg_catalog.set_config('search_path', {path}, false);"
-            self.executor.execute(Statement(text.encode(self.codec), line, text, None))
+            self.executor.execute(Statement(text.encode(self.codec, "replace"), line, text, None))
 
     def use_own_path(self, line: int) -> None:
         """Sets the file's own search_path again, after rows. Raises ImportStopped."""
