@@ -27,9 +27,9 @@ class ShadowState:
         """The search_path while rows are copied. Like an empty one, it finds names in pg_catalog first.
 
         The rows were read with an empty search_path, in which a value such as 'english' of type regconfig means
-        pg_catalog.english.
+        pg_catalog.english. A search_path that does not contain pg_catalog begins with it too.
         """
-        return f"pg_catalog, {self.search_path}"
+        return f"pg_catalog, {self.search_path}" if "pg_catalog" in self.search_path else self.search_path
 
     def find_refusal(self, extension: str) -> RefusedExtension | None:
         """Returns why the operator did not create an extension, if it recorded that."""
