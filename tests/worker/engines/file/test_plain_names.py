@@ -144,9 +144,14 @@ CREATE SCHEMA other;
 """
 
 
-def test_functions_of_rows_have_a_search_path(comparison: Comparison) -> None:
+@pytest.mark.parametrize(
+    "empty",
+    ["SELECT pg_catalog.set_config('search_path', '', false);", "SET search_path = '';"],
+    ids=["pg_dump", "set"],
+)
+def test_functions_of_rows_have_a_search_path(comparison: Comparison, empty: str) -> None:
     """pg_dump writes an empty search_path. Rows need the one that the source's sessions have."""
-    empty, unqualified = "SELECT pg_catalog.set_config('search_path', '', false);", "CREATE TABLE absent (id int);"
+    unqualified = "CREATE TABLE absent (id int);"
     result, differences = comparison.run(empty + FUNCTIONS_OF_ROWS + unqualified, for_psql=FUNCTIONS_OF_ROWS)
     assert differences == []
     assert [item.object for item in result.skipped] == ["TABLE public.absent"]  # the path is empty again

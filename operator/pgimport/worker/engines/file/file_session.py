@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pgimport.worker.archive.sql_tokens import scan_tokens
 from pgimport.worker.engines.file.plain_executor import PlainExecutor
 from pgimport.worker.engines.file.plain_statement import Statement
-from pgimport.worker.engines.file.search_path import TEMPORARY, SearchPath
+from pgimport.worker.engines.file.search_path import EMPTY_PATHS, TEMPORARY, SearchPath
 from pgimport.worker.engines.file.statement_rules import find_configured
 from pgimport.worker.postgres.encodings import UTF8, find_client_encoding_codec
 from pgimport.worker.text import quote_name, quote_text
@@ -41,10 +41,10 @@ class FileSession:
         """Where the server finds names without a schema. It is asked when the settings or schemas have changed."""
         if self._path is None:
             setting, schemas = json.loads(bytes.fromhex(self.executor.run_block(_SHOW_PATH)) or '["", []]')
-            self._is_empty = not setting
+            self._is_empty = setting in EMPTY_PATHS
             listed = [TEMPORARY if schema.startswith("pg_temp_") else schema for schema in schemas]
             # A schema that the file lacks is created when the first statement needs it.
-            named = [token.text for token in scan_tokens(setting) if not token.is_(",")]
+            named = [token.text for token in scan_tokens(setting) if token.text and not token.is_(",")]
             usable = [schema for schema in listed or named if schema not in ("pg_catalog", "$user")]
             usable = usable or [schema for schema in named if schema not in ("pg_catalog", "$user")]
             self._path = SearchPath(tuple(usable) or ("public",), self.executor.content.names)

@@ -7,6 +7,7 @@ from pgimport.model.result import SkippedObject
 from pgimport.worker.archive.sql_tokens import parse_tokens
 from pgimport.worker.archive.trim import CHECK
 from pgimport.worker.engines.file.plain_statement import Statement
+from pgimport.worker.engines.file.search_path import EMPTY_PATHS
 from pgimport.worker.postgres.refusals import is_violation
 from pgimport.worker.text import quote_text
 
@@ -33,10 +34,11 @@ def may_be_not_valid(statement: Statement, sqlstate: str) -> bool:
 
 def build_path_change(search_path: str) -> tuple[str, str]:
     """Returns two statements. The first sets another search_path if it is empty, and the second one restores it."""
+    empty = ", ".join(map(quote_text, EMPTY_PATHS))
     enter = (
         f"SELECT pg_catalog.set_config('{_SAVED_PATH}', pg_catalog.current_setting('{_PATH}'), false),"
-        f" pg_catalog.set_config('{_PATH}', CASE pg_catalog.current_setting('{_PATH}') WHEN '' THEN"
-        f" {quote_text(search_path)} ELSE pg_catalog.current_setting('{_PATH}') END, false);"
+        f" pg_catalog.set_config('{_PATH}', CASE WHEN pg_catalog.current_setting('{_PATH}') IN ({empty})"
+        f" THEN {quote_text(search_path)} ELSE pg_catalog.current_setting('{_PATH}') END, false);"
     )
     return enter, f"SELECT pg_catalog.set_config('{_PATH}', pg_catalog.current_setting('{_SAVED_PATH}'), false);"
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 TEMPORARY = "pg_temp"  # schema of temporary objects
+EMPTY_PATHS = ("", '""')  # values of search_path after set_config('search_path', '', …), and after SET search_path = ''
 
 
 @dataclass(frozen=True, slots=True)
