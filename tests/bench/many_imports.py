@@ -15,6 +15,7 @@ from pgimport.kubernetes_client.custom_resources import parse_import, parse_prev
 from pgimport.kubernetes_client.jobs import read_job
 from pgimport.kubernetes_client.pods import list_pods
 from pgimport.manifest.metadata import build_owner_reference
+from pgimport.manifest.pod_security import CONTAINER_SECURITY, POD_SECURITY
 from pgimport.manifest.secrets import build_connection_secret
 from pgimport.model.names import (
     API_VERSION,
@@ -194,8 +195,9 @@ class ImportFactory:
         pod = {
             "restartPolicy": "Never",
             "schedulingGates": [{"name": "bench.capydb.dev/never"}],
-            "initContainers": [{"name": "preflight", "image": "none"}],
-            "containers": [{"name": "import", "image": "none"}],
+            "securityContext": POD_SECURITY,
+            "initContainers": [{"name": "preflight", "image": "none", "securityContext": CONTAINER_SECURITY}],
+            "containers": [{"name": "import", "image": "none", "securityContext": CONTAINER_SECURITY}],
         }
         spec = {"managedBy": "bench.capydb.dev/none", "template": {"metadata": {"labels": labels}, "spec": pod}}
         reference = build_owner_reference("PostgresImport", owner)
