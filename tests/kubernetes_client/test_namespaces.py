@@ -1,5 +1,7 @@
 """Tests of objects in the namespace of a Project."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
 from types import SimpleNamespace
 from typing import Any
@@ -183,6 +185,29 @@ def test_missing_rights_are_granted_once(cluster: KubernetesClient, name: str) -
     assert not grant_missing_rights(context, "shop", "no-such-project")
     assert grant_missing_rights(context, "shop", name)
     assert not grant_missing_rights(context, "shop", name)
+
+
+def test_previews_that_are_created_at_once_do_not_fail_on_their_common_role(
+    cluster: KubernetesClient, name: str
+) -> None:
+    """All read the Role before one writes it. Before, the others failed, and were tried again later."""
+    secrets = [f"{name}-{number}" for number in range(6)]
+    all_have_read = threading.Barrier(len(secrets))
+
+    def ensure(secret: str) -> None:
+        waits = iter((all_have_read.wait,))
+
+        def build(rules: list[dict[str, Any]]) -> dict[str, Any]:
+            next(waits, lambda: None)()
+            granted = [each for rule in rules for each in rule["resourceNames"]]
+            return build_connection_reader(name, "shop", PROJECT, [*granted, secret])
+
+        namespaces.ensure_role(cluster, "shop", name, build)
+
+    with ThreadPoolExecutor(len(secrets)) as pool:
+        list(pool.map(ensure, secrets))
+    rules = cluster.get(api_paths.roles("shop", name))["rules"]
+    assert sorted(each for rule in rules for each in rule["resourceNames"]) == secrets
 
 
 @pytest.mark.isolation

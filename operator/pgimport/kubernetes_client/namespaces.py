@@ -1,13 +1,16 @@
 """Objects in the namespace of a Project: RoleBindings and Roles for the operator and the API, and events."""
 
 from collections.abc import Callable, Set
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.ownership import delete_managed, is_managed, require_managed
-from pgimport.model.errors import NotFound
+from pgimport.model.errors import Conflict, NotFound
 from pgimport.model.names import MANAGER
+
+ROLE_ATTEMPTS = 20  # of a write; each time, one of those who write the same Role at once succeeds
 
 
 def ensure_role_binding(cluster: KubernetesClient, namespace: str, manifest: Json) -> None:
@@ -51,10 +54,20 @@ def _ensure_owners(cluster: KubernetesClient, path: str, existing: Json, manifes
 def ensure_role(cluster: KubernetesClient, namespace: str, name: str, build: Callable[[list[Json]], Json]) -> None:
     """Creates or updates a Role. `build` gets the rules that the Role has now, and returns the manifest.
 
-    `build` is called after the Role was read, so what it reads in the cluster is at least as new. Raises Refused
-    (NameTaken) if the Role is not ours, Conflict if another writer changed it in between, and NotFound if the namespace
-    does not exist.
+    `build` is called after the Role was read, so what it reads in the cluster is at least as new. If another writer
+    changes the Role in between, both are done again. Raises Refused (NameTaken) if the Role is not ours, Conflict if
+    others change it each time, and NotFound if the namespace does not exist.
     """
+    for _ in range(ROLE_ATTEMPTS - 1):
+        with suppress(Conflict):
+            _ensure_role_once(cluster, namespace, name, build)
+            return
+    _ensure_role_once(cluster, namespace, name, build)
+
+
+def _ensure_role_once(
+    cluster: KubernetesClient, namespace: str, name: str, build: Callable[[list[Json]], Json]
+) -> None:
     path = api_paths.roles(namespace, name)
     try:
         existing = cluster.get(path)

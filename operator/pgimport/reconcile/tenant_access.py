@@ -76,8 +76,8 @@ def ensure_connection_reader(
     """Lets the HTTP API read the connection Secrets of all previews, and `new_secret`, which no status names yet.
 
     A name that the Role has already stays as long as its preview exists: a new name is in the Role before it is in a
-    status, and a reconcile of the Project must not remove it in between. Raises Conflict if another writer changed the
-    Role meanwhile.
+    status, and a reconcile of the Project must not remove it in between. Raises Conflict if others change the Role each
+    time it is written.
     """
     if not context.identity.api_service_account:
         return
