@@ -148,9 +148,16 @@ def _derive_valid_values(node: SchemaNode) -> Iterator[SampleValue]:
         values = [sample.value for sample in _derive_valid_values(item)] or [build_minimal_value(item)]
         yield SampleValue([])
         yield SampleValue(values[:2])
-        yield SampleValue(list(itertools.islice(itertools.cycle(values), schema["maxItems"])))
+        yield SampleValue(_name_apart(list(itertools.islice(itertools.cycle(values), schema["maxItems"]))))
     elif node.type == "string":
         yield from _derive_texts(node)
+
+
+def _name_apart(items: list[Any]) -> list[Any]:
+    """Give each of these items a name of its own, if they have names: a rule may want that."""
+    if not all(isinstance(item, dict) and "name" in item for item in items):
+        return items
+    return [item | {"name": f"{item['name']}-{number}"} for number, item in enumerate(items)]
 
 
 def _derive_texts(node: SchemaNode) -> Iterator[SampleValue]:
