@@ -13,6 +13,8 @@ from tests.bench.many_imports import ImportFactory
 from tests.bench.process_usage import ProcessUsage, read_usage
 from tests.bench.report import Measure
 from tests.e2e.operator_process import Operator, stopped_deployment
+from tests.e2e.postgres_pods import EMBEDDED
+from tests.e2e.tenant import describe_trial_server
 from tests.support import kubectl
 
 from pgimport.kubernetes_client.api_client import KubernetesClient
@@ -74,9 +76,17 @@ class Tenants:
 
 
 def measure_scale(amount: Amount) -> list[Measure]:
-    """Creates the imports while no operator runs, starts one as a program, and removes everything."""
+    """Creates the imports while no operator runs, starts one as a program, and removes everything.
+
+    Programs on this host know no names of services, so the Projects name the server's address.
+    """
     limits = {"maxConcurrentImports": amount.running}
-    with bench_tenant(PROJECT, "empty", limits=limits), bench_tenant(OTHER_PROJECT, "empty") as other:
+    service = kubectl.get("service", "pgimport-server", EMBEDDED.namespace)
+    server = describe_trial_server(service["spec"]["clusterIP"])
+    with (
+        bench_tenant(PROJECT, "empty", limits=limits, server=server),
+        bench_tenant(OTHER_PROJECT, "empty", server=server) as other,
+    ):
         other.make_previews(*_list_new(amount))
         kubeconfig = Path(kubectl.environment()["KUBECONFIG"])
         cluster = KubernetesClient(config.new_client_from_config(str(kubeconfig)))

@@ -301,19 +301,24 @@ def make_tenant(name: str, source: Source, **spec: Any) -> Tenant:
     body: Manifest = {
         "organizationID": "e2e",
         "namespace": name,
-        "server": {
-            "clusterID": "embedded",
-            "host": f"pgimport-server.{EMBEDDED.namespace}.svc",
-            "port": 5432,
-            "adminSecretRef": {"name": "pgimport-server-admin"},
-            "sslmode": "disable",
-        },
+        "server": describe_trial_server(f"pgimport-server.{EMBEDDED.namespace}.svc"),
         "sources": {"allowedHosts": [f"*.{source.server.namespace}.svc.cluster.local"]},
         "limits": {"maxConcurrentImports": 50},
     }
     start_project(name, body | spec)
     server = Postgres(source.server.namespace, source.server.pod) if "server" in spec else EMBEDDED
     return Tenant(name, source, server)
+
+
+def describe_trial_server(host: str) -> Manifest:
+    """Builds spec.server of a Project for the trial server, under this name or address."""
+    return {
+        "clusterID": "embedded",
+        "host": host,
+        "port": 5432,
+        "adminSecretRef": {"name": "pgimport-server-admin"},
+        "sslmode": "disable",
+    }
 
 
 def start_project(name: str, spec: Manifest) -> None:
