@@ -44,6 +44,15 @@ def find(receiver: FileServer, event: str, object_id: str) -> list[Manifest]:
     ]
 
 
+def wait_for(receiver: FileServer, event: str, object_id: str) -> None:
+    kubectl.wait_until(
+        lambda: bool(find(receiver, event, object_id)),
+        f"{event} arrives",
+        END_SECONDS,
+        lambda: operator_logs("webhook"),
+    )
+
+
 def test_an_import_and_a_preview_are_announced(tenant: Tenant, receiver: FileServer) -> None:
     tenant.make_previews("announced")
     tenant.start("announced", "small", "announced")
@@ -53,12 +62,7 @@ def test_an_import_and_a_preview_are_announced(tenant: Tenant, receiver: FileSer
     object_id = f"{tenant.name}.announced"
     events = ("preview.ready", "job.completed", "import.completed", "preview.deleted")
     for event in events:
-        kubectl.wait_until(
-            lambda event=event: bool(find(receiver, event, object_id)),  # type: ignore[misc]
-            f"{event} arrives",
-            END_SECONDS,
-            lambda: operator_logs("webhook"),
-        )
+        wait_for(receiver, event, object_id)
     (post,) = find(receiver, "job.completed", object_id)
     parts = dict(part.split("=", 1) for part in post["headers"]["X-CapyDB-Signature"].split(","))
     signed = f"{parts['t']}.{post['body']}".encode()

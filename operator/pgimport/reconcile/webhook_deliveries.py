@@ -5,7 +5,7 @@ and the next reconcile stores the outcome. A restart finds what is pending in th
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +21,7 @@ from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject, ResourceKey
 from pgimport.model.rest_views import JobAnswer, PreviewAnswer, build_job, build_preview_body
 from pgimport.model.status import ImportStatus, PreviewState, PreviewStatus
-from pgimport.model.webhooks import DeliveryOutcome, OutboxEntry, Webhook, WebhookEvent
+from pgimport.model.webhooks import DeliveryOutcome, OutboxEntry, Webhook, WebhookDelivery, WebhookEvent
 from pgimport.reconcile.delivery_queue import QueuedDelivery
 from pgimport.reconcile.reconcile_context import ReconcileContext
 from pgimport.reconcile.webhook_outbox import add_to_outbox, read_outbox, update_outbox
@@ -61,15 +61,10 @@ def queue_deliveries(context: ReconcileContext, key: ResourceKey, item: object, 
     project = find_project(context, item) if pending else None
     if project is None:
         return
-    body = build_body(project, item, status)
-    queued = [
-        QueuedDelivery(key, item.meta.uid, project.meta.name, f"{project.meta.name}.{item.meta.name}", delivery, body)
-        for delivery in pending
-    ]
-    context.deliveries.put(queued)
+    context.deliveries.put(_build_queued(key, project, item, status, pending))
 
 
-def build_body(
+def _build_body(
     project: ProjectObject, item: ImportObject | PreviewObject, status: ImportStatus | PreviewStatus
 ) -> bytes:
     """Builds the body of an event: what `GET /v1/jobs/{id}` or `GET /v1/preview-databases/{id}` answers."""
@@ -80,6 +75,23 @@ def build_body(
         preview = build_preview_body(project, replace(item, status=status))
         return PreviewAnswer(preview=preview).model_dump_json().encode()
     raise TypeError(f"no body for {type(item).__name__} with {type(status).__name__}")
+
+
+def _build_queued(
+    key: ResourceKey,
+    project: ProjectObject,
+    item: ImportObject | PreviewObject,
+    status: ImportStatus | PreviewStatus,
+    deliveries: Sequence[WebhookDelivery],
+    *,
+    in_outbox: bool = False,
+) -> list[QueuedDelivery]:
+    """Builds what the queue needs to send deliveries of one object, whose events share one body."""
+    body, name = _build_body(project, item, status), project.meta.name
+    return [
+        QueuedDelivery(key, item.meta.uid, name, f"{name}.{item.meta.name}", delivery, body, in_outbox=in_outbox)
+        for delivery in deliveries
+    ]
 
 
 def leave_deliveries(context: ReconcileContext, key: ResourceKey, uid: str | None = None) -> None:
@@ -102,12 +114,7 @@ def announce_deletion(context: ReconcileContext, item: PreviewObject) -> None:
     requested = item.meta.deletion_requested_at or item.meta.created_at  # so that the IDs stay
     webhooks, key = project.spec.webhooks, ResourceKey(PREVIEWS, item.meta.namespace, item.meta.name)
     deliveries = add_deliveries([], [WebhookEvent.PREVIEW_DELETED], webhooks, item.meta.uid, requested)
-    body, object_id = build_body(project, item, item.status), f"{project.meta.name}.{item.meta.name}"
-    queued = [
-        QueuedDelivery(key, item.meta.uid, project.meta.name, object_id, delivery, body, in_outbox=True)
-        for delivery in deliveries
-    ]
-    if queued:
+    if queued := _build_queued(key, project, item, item.status, deliveries, in_outbox=True):
         add_to_outbox(context.cluster, context.policy, [_build_entry(item) for item in queued])
         context.deliveries.put(queued)
 

@@ -125,8 +125,8 @@ def open_pages(opened: OpenedApi, pages: int, changes: int) -> None:
 
     async def run() -> None:
         ready = asyncio.Barrier(pages)
-        options = {"base_url": opened.program.url, "headers": opened.session, "timeout": PATIENCE}
-        clients = [httpx.AsyncClient(**options) for _ in range(pages)]  # type: ignore[arg-type]
+        url, session = opened.program.url, opened.session
+        clients = [httpx.AsyncClient(base_url=url, headers=session, timeout=PATIENCE) for _ in range(pages)]
         opening = [
             keep_open(client, paths[number % len(paths)], changes, ready) for number, client in enumerate(clients)
         ]

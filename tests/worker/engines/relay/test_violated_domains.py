@@ -37,7 +37,7 @@ def test_the_check_of_the_domain_below_a_domain_is_dropped(
     CREATE TABLE t (n derived[]);
     INSERT INTO t VALUES ('{{-1,2}}');
     {STRICTER}
-    """  # noqa: S608
+    """  # noqa: S608 (texts of this file)
     result, checks = import_rows(bench, postgres16, statements)
     assert result.ok, result.failure
     assert checks == not_valid
@@ -53,7 +53,7 @@ def test_each_violated_check_of_a_domain_is_listed(bench: Bench, postgres16: Pos
     CREATE TABLE t (n "a ""b"."d'D"[]);
     INSERT INTO t VALUES ('{{-1}}');
     {STRICTER}
-    """  # noqa: S608
+    """  # noqa: S608 (texts of this file)
     result, checks = import_rows(bench, postgres16, statements)
     assert result.ok, result.failure
     domain = """"a ""b"."d'D\""""
@@ -71,7 +71,7 @@ def test_a_function_that_raises_the_error_of_a_domain_ends_the_import(bench: Ben
     CREATE TABLE t (id int, a d[], n int GENERATED ALWAYS AS (f(id)) STORED);
     INSERT INTO t VALUES (1);
     CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RAISE EXCEPTION {error}; END$$;
-    """  # noqa: S608
+    """  # noqa: S608 (texts of this file)
     result, _ = import_rows(bench, postgres16, statements)
     assert result.failure is not None
     assert "a function of the database raised an error: no" in result.failure.message
