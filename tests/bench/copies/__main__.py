@@ -91,12 +91,12 @@ def _measure_disk(plan: Plan, file_system: FileSystem, facts: Rows) -> DiskResul
 
 def _measure_neighbours(plan: Plan, golden: GoldenServer, other: Neighbour, results: DiskResults) -> None:
     for method in CloneMethod:
-        quiet = other.measure(plan.quiet_seconds)
-        with other.measuring() as busy:
-            if results.name == "xfs" and method is CloneMethod.CLONE:
-                results.many = plan.many, golden.copy_many(method, plan.many)
-            else:
-                golden.copy(method)
+        quiet, busy = other.measure(plan.quiet_seconds), list[float]()
+        if results.name == "xfs" and method is CloneMethod.CLONE:
+            results.many = plan.many, golden.copy_many(method, plan.many, other.measuring(busy))
+        else:
+            for _ in range(plan.samples):
+                golden.copy(method, other.measuring(busy))
         results.neighbours[method.value] = NeighbourTimes(quiet, busy)
         print_progress(f"{results.title}, {method.value}: neighbours {results.neighbours[method.value].ratio:.2f} ×")
 

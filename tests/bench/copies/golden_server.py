@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,20 +88,25 @@ class GoldenServer:
         seconds = time.monotonic() - started
         return Copy(IMPORT, seconds, seconds, self.used_bytes() - used)
 
-    def copy(self, method: CloneMethod) -> Copy:
-        """Copies the golden database, and drops the copy after its measurement."""
-        self.server.execute("CHECKPOINT")
-        used, started = self.used_bytes(), time.monotonic()
-        with _choosing(method):
+    def copy(self, method: CloneMethod, during: AbstractContextManager[object] | None = None) -> Copy:
+        """Copies the golden database, and drops the copy after its measurement.
+
+        `during`: entered for the time of the copy alone.
+        """
+        used = self.used_bytes()
+        with _choosing(method), during or nullcontext():
+            started = time.monotonic()
             measured = ensure_copy(self.access, _build_plan(COPY))
-        seconds = time.monotonic() - started
+            seconds = time.monotonic() - started
         copied = Copy(method.value, seconds, _require(measured, method).seconds, self.used_bytes() - used)
         self.drop(COPY)
         return copied
 
-    def copy_many(self, method: CloneMethod, count: int) -> Copy:
-        """Makes copies of one Project side by side, with the operator's limits. Drops them after their measurement."""
-        self.server.execute("CHECKPOINT")
+    def copy_many(self, method: CloneMethod, count: int, during: AbstractContextManager[object] | None = None) -> Copy:
+        """Makes copies of one Project side by side, with the operator's limits. Drops them after their measurement.
+
+        `during`: entered for the time of the copies alone.
+        """
         names = [f"{COPY}_{number}" for number in range(count)]
         copies, ended, failures = BackgroundCopies(), threading.Semaphore(0), list[BaseException]()
 
@@ -114,13 +119,14 @@ class GoldenServer:
             finally:
                 ended.release()
 
-        used, started = self.used_bytes(), time.monotonic()
-        with _choosing(method):
+        used = self.used_bytes()
+        with _choosing(method), during or nullcontext():
+            started = time.monotonic()
             for name in names:
                 copies.begin(self.access.address, PROJECT, name, 1, partial(make, name))
             for _ in names:
                 ended.acquire()
-        seconds = time.monotonic() - started
+            seconds = time.monotonic() - started
         if failures:
             raise failures[0]
         copied = Copy(method.value, seconds, seconds, self.used_bytes() - used)

@@ -33,15 +33,14 @@ class Neighbour:
         self._server = server
 
     @contextmanager
-    def measuring(self) -> Iterator[list[float]]:
-        """Yields a list that gets the seconds of each transaction, its commit included, until the block ends."""
-        latencies: list[float] = []
+    def measuring(self, latencies: list[float]) -> Iterator[None]:
+        """Adds the seconds of each transaction, its commit included, to the list until the block ends."""
         ended = threading.Event()
         sessions = [threading.Thread(target=self._work, args=(latencies, ended)) for _ in range(SESSIONS)]
         for session in sessions:
             session.start()
         try:
-            yield latencies
+            yield
         finally:
             ended.set()
             for session in sessions:
@@ -49,7 +48,8 @@ class Neighbour:
 
     def measure(self, seconds: float) -> list[float]:
         """Measures while nothing else happens."""
-        with self.measuring() as latencies:
+        latencies: list[float] = []
+        with self.measuring(latencies):
             threading.Event().wait(seconds)
         return latencies
 
