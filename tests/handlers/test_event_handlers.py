@@ -7,12 +7,14 @@ import kopf
 import pytest
 
 from pgimport.handlers.event_handlers import (
+    PREVIEW_DELAY,
     SETTLED_DELAY,
     EventTargets,
     configure_kopf,
     enqueue,
     enqueue_owner,
     enqueue_removed,
+    find_settled_delay,
     is_settled,
 )
 from pgimport.handlers.observed_versions import ObservedVersions
@@ -224,7 +226,6 @@ def test_an_event_of_a_job_or_a_pod_enqueues_its_import(meta: dict[str, Any], ke
         pytest.param(IMPORTS, a_body("running"), 0.0, id="an import at work"),
         pytest.param(IMPORTS, a_body("completed", cleanedUp=True), None, id="an import that is over"),
         pytest.param(PREVIEWS, a_body("pending"), 0.0, id="a preview that is not ready"),
-        pytest.param(PREVIEWS, a_body("ready"), SETTLED_DELAY, id="a preview that is ready, and may expire"),
         pytest.param(PROJECTS, a_body(ready=True), SETTLED_DELAY, id="a project that is ready"),
         pytest.param(
             SCHEDULES, a_body(conditions=[a_condition("True")]), SETTLED_DELAY, id="a schedule that becomes due"
@@ -235,6 +236,17 @@ def test_settled_objects_are_enqueued_later_than_others(kind: str, body: dict[st
     queue = RecordingQueue()
     enqueue(a_target(queue), kind, body)
     assert queue.added == ([] if delay is None else [(build_key(kind, body["metadata"]), delay)])
+
+
+def test_ready_previews_come_last_and_not_all_at_once() -> None:
+    queue = RecordingQueue()
+    body = a_body("ready")
+    enqueue(a_target(queue), PREVIEWS, body)
+    key = build_key(PREVIEWS, body["metadata"])
+    assert queue.added == [(key, find_settled_delay(key))]
+    delays = {find_settled_delay(ResourceKey(PREVIEWS, "shop", f"pr-{number}")) for number in range(200)}
+    assert len(delays) > 10
+    assert SETTLED_DELAY < PREVIEW_DELAY == min(delays)
 
 
 def test_events_outside_of_the_scope_are_of_another_operator() -> None:

@@ -66,6 +66,26 @@ def test_a_list_is_read_page_by_page(cluster: KubernetesClient, name: str) -> No
     assert sorted(listed) == sorted(names)
 
 
+def test_the_next_page_is_read_while_one_is_handled(
+    cluster: KubernetesClient, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        put(cluster, f"{name}-{number}")
+    reads, get = threading.Semaphore(0), cluster.get
+
+    def count(path: str, **query: str) -> api_client.Json:
+        reads.release()
+        return get(path, **query)
+
+    monkeypatch.setattr(cluster, "get", count)
+    pages = cluster.list_pages(api_paths.resource(IMPORTS), 1)
+    next(pages)
+    assert reads.acquire(timeout=10)
+    assert reads.acquire(timeout=10), "the second page was not asked for"
+    assert not reads.acquire(blocking=False), "a page was read long before it is needed"
+    assert len(list(pages)) >= 2
+
+
 def test_a_list_of_metadata_asks_for_nothing_else(kubernetes: Kubernetes, cluster: KubernetesClient, name: str) -> None:
     put(cluster, name)
     listed = cluster.list_metadata(api_paths.resource(IMPORTS, "shop"), resourceVersion="0")

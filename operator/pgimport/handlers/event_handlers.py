@@ -6,6 +6,7 @@ finalizers to an object. The sweep finds objects whose event was lost.
 
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import kopf
 
@@ -15,7 +16,7 @@ from pgimport.kubernetes_client.api_client import Json
 from pgimport.kubernetes_client.custom_resources import has_pending_delivery
 from pgimport.kubernetes_client.pods import parse_pod
 from pgimport.kubernetes_client.resource_cache import CachedResource
-from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PROJECTS
+from pgimport.model.names import GROUP, IMPORTS, LABEL_EPHEMERAL, LABEL_IMPORT, LABEL_IMPORT_UID, PREVIEWS, PROJECTS
 from pgimport.model.resources import ImportOwner, ResourceKey
 from pgimport.model.status import TERMINAL_STATES
 from pgimport.model.watch_scope import EVERYWHERE, WatchScope
@@ -27,6 +28,8 @@ WATCH_SERVER_TIMEOUT = 300  # an integer: the API server rejects 300.0
 WATCH_CONNECT_TIMEOUT = 10.0  # seconds
 # At start-up every object causes an event. Settled objects (`is_settled`) wait this long, so that others come first.
 SETTLED_DELAY = 5.0  # seconds
+# Previews wait longer, and not all as long: there are as many of them as of imports.
+PREVIEW_DELAY, PREVIEW_SPREAD = 15.0, 15  # seconds
 SETTLED_STATES = ("ready", "expired")
 
 
@@ -98,7 +101,12 @@ def enqueue(targets: EventTargets, kind: str, body: Json) -> None:
     if not is_settled(body):
         targets.queue.add(key)
     elif kind != IMPORTS:  # a settled import needs no reconcile, but previews expire and schedules become due
-        targets.queue.add(key, after=SETTLED_DELAY)
+        targets.queue.add(key, after=find_settled_delay(key))
+
+
+def find_settled_delay(key: ResourceKey) -> float:
+    """Returns the seconds after which an object is reconciled for which nothing is to be done now."""
+    return PREVIEW_DELAY + crc32(key.name.encode()) % PREVIEW_SPREAD if key.kind == PREVIEWS else SETTLED_DELAY
 
 
 def enqueue_removed(targets: EventTargets, key: ResourceKey, last: CachedResource | None) -> None:

@@ -7,6 +7,7 @@ by default. Every delete sets a propagation policy, because deleting a Job would
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
@@ -51,14 +52,20 @@ class KubernetesClient:
         return self._json("GET", path, query)
 
     def list_pages(self, path: str, size: int = PAGE, **query: str) -> Iterator[Json]:
-        """Yields a list page by page. Raises NotFound if the API server no longer has the list's version."""
+        """Yields a list page by page, and reads the next page meanwhile.
+
+        Raises NotFound if the API server no longer has the list's version.
+        """
         query = {**query, "limit": str(size)}
-        while True:
-            page = self.get(path, **query)
-            yield page
-            if not (token := page["metadata"].get("continue")):
-                return
-            query["continue"] = token
+        with ThreadPoolExecutor(1, "next-page") as reader:
+            next_page = reader.submit(self.get, path, **query)
+            while True:
+                page = next_page.result()
+                if token := page["metadata"].get("continue"):
+                    next_page = reader.submit(self.get, path, **{**query, "continue": token})
+                yield page
+                if not token:
+                    return
 
     def list_metadata(self, path: str, **query: str) -> list[Json]:
         """Lists the metadata of objects, without their spec and status."""
