@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from tests.bench import api_load, operator_latency, operator_overhead, operator_scale, pod_memory, pod_startup
+from tests.bench import api_load, operator_latency, operator_overhead, pod_memory, pod_startup
 from tests.bench.engines.launcher import measure_engines
 from tests.bench.report import FOLDER, Report, write_report
 from tests.e2e.machine import describe_machine
@@ -16,9 +16,9 @@ QUICK_FOLDER = FOLDER / "results"  # not committed: its figures only show that e
 WITHOUT_ENGINES = Report(facts=[("Engines", "not measured: run `make bench` as root")])
 
 
-def _measure_copies() -> None:
-    """Writes a report of its own, because it needs no cluster and is run alone too."""
-    subprocess.run([sys.executable, "-m", "tests.bench.copies"], check=True)
+def _run_alone(module: str) -> None:
+    """Runs a benchmark that writes a report of its own, because it is often run alone."""
+    subprocess.run([sys.executable, "-m", module], check=True)
 
 
 def main(scale: str) -> int:
@@ -30,16 +30,16 @@ def main(scale: str) -> int:
     # The engines come first: the other measures leave thousands of objects, and the cluster is busy deleting them.
     engines = measure_engines("quick" if quick else "full") if os.geteuid() == 0 else WITHOUT_ENGINES
     if os.geteuid() == 0:
-        _measure_copies()
+        _run_alone("tests.bench.copies")
     overhead_rounds = operator_overhead.QUICK_ROUNDS if quick else operator_overhead.FULL_ROUNDS
     overhead = operator_overhead.measure_overhead(overhead_rounds)
     startup = pod_startup.measure_pod_startup(pod_startup.QUICK if quick else pod_startup.FULL)
     memory = pod_memory.measure_memory(pod_memory.QUICK if quick else pod_memory.FULL)
     latency = operator_latency.measure_latency(operator_latency.QUICK if quick else operator_latency.FULL)
-    many_imports = operator_scale.measure_scale(operator_scale.QUICK if quick else operator_scale.FULL)
+    _run_alone("tests.bench.scale")
     api = api_load.measure_api(api_load.QUICK if quick else api_load.FULL)
     report = Report(
-        measures=[overhead, *latency, startup, memory, *many_imports, *api, *engines.measures],
+        measures=[overhead, *latency, startup, memory, *api, *engines.measures],
         details=engines.details,
         facts=[*describe_machine(), *engines.facts],
     )

@@ -49,6 +49,7 @@ class Operator:
         }
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._metrics_port = ""
 
     def start(self) -> None:
         with socket.socket() as health, socket.socket() as metrics:
@@ -56,6 +57,7 @@ class Operator:
             for name, listener in (("HEALTH", health), ("METRICS", metrics)):
                 listener.bind(("127.0.0.1", 0))
                 ports[f"PGIMPORT_{name}_PORT"] = str(listener.getsockname()[1])
+        self._metrics_port = ports["PGIMPORT_METRICS_PORT"]
         with self._log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pgimport", "operator"],
@@ -106,6 +108,10 @@ class Operator:
         if self._process is None:
             raise RuntimeError("the operator was not started")
         return self._process.pid
+
+    @property
+    def metrics_url(self) -> str:
+        return f"http://127.0.0.1:{self._metrics_port}/metrics"
 
     @property
     def lives(self) -> bool:

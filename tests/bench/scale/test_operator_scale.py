@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.bench.many_imports import ImportFactory, build_ended_status
-from tests.bench.operator_scale import QUICK, Figures, build_measures
-from tests.bench.process_usage import ProcessUsage, read_usage
+from tests.bench.scale.many_imports import ImportFactory, build_ended_status, is_current
+from tests.bench.scale.operator_scale import QUICK, Figures, build_measures
+from tests.bench.scale.operator_usage import ProcessUsage, read_usage
 from tests.support.kubernetes import run_kubernetes
 from tests.support.samples import NOW, a_policy
 
@@ -71,13 +71,20 @@ def test_a_status_that_is_made_old_keeps_all_else(cluster: KubernetesClient) -> 
     assert item.status.model_copy(update={"updated_at": NOW}) == before
 
 
-def test_only_imports_that_have_not_ended_must_become_current(cluster: KubernetesClient) -> None:
+def test_an_import_is_current_when_its_newest_generation_was_observed(cluster: KubernetesClient) -> None:
     factory = ImportFactory(cluster, "shop")
-    factory.create_waiting(2)
-    current = factory.read_current()
-    assert current["waiting-00000"] is False
-    assert not [name for name in current if name.startswith("ended")]
-    assert not factory.has_job("waiting-00000")
+    factory.create_waiting(["waiting"])
+    path = api_paths.resource(IMPORTS, "shop", "waiting")
+    generation = cluster.get(path)["metadata"]["generation"]
+    assert not is_current(cluster.get(path))
+
+    def observe() -> None:
+        for number in (generation - 1, generation):
+            cluster.patch(f"{path}/status", {"status": {"observedGeneration": number}})
+
+    factory.wait_until_current(["waiting"], observe, seconds=30)
+    assert is_current(cluster.get(path))
+    assert not factory.has_job("waiting")
 
 
 def test_the_usage_of_this_process_is_read() -> None:
@@ -90,11 +97,20 @@ def test_the_usage_of_this_process_is_read() -> None:
 
 def test_the_longest_time_to_a_job_counts() -> None:
     usage = ProcessUsage(resident_mib=100.0, peak_mib=131.4, cpu_seconds=9.0)
-    figures = Figures(start_seconds=3.21, idle_cores=0.0432, job_seconds=[0.5, 2.5], usage=usage)
+    figures = Figures(
+        start_seconds=3.21,
+        idle_cores=0.0432,
+        scraped_cores=0.0482,
+        scraped_mib=-0.3,
+        job_seconds=[0.5, 2.5],
+        usage=usage,
+    )
     values = {measure.name: (measure.value, measure.holds) for measure in build_measures(figures, QUICK)}
     assert values == {
         "operator_memory_mib": (131, True),
         "operator_idle_cores": (0.043, True),
+        "operator_scraped_cores": (0.005, True),
+        "operator_scraped_mib": (0.0, True),
         "operator_start_seconds": (3.21, True),
         "new_import_to_job_seconds": (2.5, False),
     }

@@ -89,15 +89,9 @@ class ImportFactory:
 
         return in_parallel(create, range(count))
 
-    def create_waiting(self, count: int) -> list[str]:
+    def create_waiting(self, names: Iterable[str]) -> None:
         """Creates imports that wait for a Secret each."""
-
-        def create(number: int) -> str:
-            name = f"waiting-{number:05}"
-            self._create(IMPORTS, name, self._import_spec(name, f"{ABSENT}-{number}"))
-            return name
-
-        return in_parallel(create, range(count))
+        in_parallel(lambda name: self.create_import(name, f"{ABSENT}-{name}", name), names)
 
     def create_import(self, name: str, secret: str, preview: str) -> None:
         self._create(IMPORTS, name, self._import_spec(preview, secret))
@@ -115,13 +109,20 @@ class ImportFactory:
         change = {"status": {"updatedAt": hour_ago}}
         in_parallel(lambda name: self.cluster.patch(f"{self._path(IMPORTS, name)}/status", change), names)
 
-    def read_current(self) -> dict[str, bool]:
-        """Tells for each import that is not ended whether its status is that of its newest generation."""
-        listed = self.cluster.get(self._path(IMPORTS), fieldSelector="status.state!=failed")["items"]
-        return {
-            body["metadata"]["name"]: body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"]
-            for body in listed
-        }
+    def wait_until_current(self, names: Iterable[str], act: Callable[[], None], seconds: int) -> None:
+        """Calls `act`, and waits until each of these imports gets a status of its newest generation.
+
+        A watch tells it: reading thousands of imports again and again would keep the API server busy. Raises
+        TimeoutError.
+        """
+        outdated = set(names)
+        version = self.cluster.get(self._path(IMPORTS), limit="1")["metadata"]["resourceVersion"]
+        for event in self.cluster.watch(self._path(IMPORTS), version, seconds, lambda _: act()):
+            if event["type"] != "BOOKMARK" and is_current(event["object"]):
+                outdated.discard(event["object"]["metadata"]["name"])
+            if not outdated:
+                return
+        raise TimeoutError(f"after {seconds} s, {len(outdated)} imports have an old status")
 
     def has_job(self, name: str) -> bool:
         listed = self.cluster.get(api_paths.jobs(self.project), labelSelector=f"{LABEL_IMPORT}={name}")["items"]
@@ -221,6 +222,11 @@ def _condition(kind: str, reason: str, status: ConditionStatus = ConditionStatus
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def is_current(body: Json) -> bool:
+    """Tells whether an object's status is that of its newest generation."""
+    return bool(body.get("status", {}).get("observedGeneration") == body["metadata"]["generation"])
 
 
 def build_ended_status() -> ImportStatus:

@@ -1,0 +1,1 @@
+"""Benchmark of an operator with thousands of imports."""
