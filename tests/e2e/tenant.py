@@ -130,6 +130,8 @@ class Tenant:
         self, kind: str, names: Sequence[str], condition: Callable[[Manifest], bool], what: str, seconds: float
     ) -> dict[str, Manifest]:
         """Waits until the condition holds for each object; the error describes all of them."""
+        if not names:
+            return {}
 
         def observe() -> dict[str, Manifest] | None:
             bodies = {body["metadata"]["name"]: body for body in kubectl.list_objects(kind, self.name)}
