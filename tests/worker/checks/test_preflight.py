@@ -410,6 +410,27 @@ def test_T3_roles_that_the_target_lacks_do_not_stop_an_import(bench: Bench, post
     assert "never be widened to everybody" in reason
 
 
+def test_row_security_counts_only_where_rows_are_copied(bench: Bench, postgres16: PostgresServer) -> None:
+    """Not on the temporary table of another session, and on a member of an extension only if it holds users' rows."""
+    with postgres16.database("secured"), reader_role(postgres16, "secured"):
+        postgres16.execute(
+            "CREATE TABLE member (id int); ALTER TABLE member ENABLE ROW LEVEL SECURITY;"
+            "CREATE TABLE jobs (id int); ALTER TABLE jobs ENABLE ROW LEVEL SECURITY; GRANT SELECT ON jobs TO reader;"
+            "ALTER EXTENSION plpgsql ADD TABLE member; ALTER EXTENSION plpgsql ADD TABLE jobs",
+            "secured",
+        )
+        bench.source_url = postgres16.url("secured", READER, SECRET)
+        with postgres16.connect("secured") as other:
+            other.execute("CREATE TEMP TABLE session (id int)")
+            other.execute("ALTER TABLE session ENABLE ROW LEVEL SECURITY")
+            others_only = checks_by_name(preflight_report(bench))
+            other.execute("UPDATE pg_extension SET extconfig = ARRAY['jobs'::regclass] WHERE extname = 'plpgsql'")
+            with_rows = checks_by_name(preflight_report(bench))
+    assert others_only[CheckName.ROW_LEVEL_SECURITY][0] == "pass"
+    assert with_rows[CheckName.ROW_LEVEL_SECURITY][0] == "fail"
+    assert "jobs" in with_rows[CheckName.ROW_LEVEL_SECURITY][1]
+
+
 def test_names_in_sql_ascii_are_read(bench: Bench, postgres16: PostgresServer) -> None:
     with postgres16.connect() as connection:
         connection.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII'")
