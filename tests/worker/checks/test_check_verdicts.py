@@ -14,7 +14,7 @@ from pgimport.model.providers import find_provider
 from pgimport.model.reasons import Reason
 from pgimport.model.result import DumpFileInfo, SkippedObject, SourceExtension, SourceInfo
 from pgimport.worker.archive.database_properties import DatabaseProperties, parse_create_database
-from pgimport.worker.checks.check_results import CheckResult, NotChecked
+from pgimport.worker.checks.check_results import ROW_LIMIT, CheckResult, NotChecked
 from pgimport.worker.checks.content_checks import (
     describe_side_effects,
     judge_encoding,
@@ -22,7 +22,7 @@ from pgimport.worker.checks.content_checks import (
     judge_unsupported,
 )
 from pgimport.worker.checks.dump_file_checks import FileContents, build_facts, judge_file
-from pgimport.worker.checks.privilege_checks import ROW_LIMIT, judge_privileges, judge_row_security
+from pgimport.worker.checks.privilege_checks import judge_privileges, judge_row_security
 from pgimport.worker.checks.target_fit_checks import judge_extensions, judge_file_size, judge_size, judge_version
 from pgimport.worker.scope.extension_needs import ExtensionNeeds
 from pgimport.worker.scope.extensions import ExtensionContext, ExtensionSplit, split_extensions

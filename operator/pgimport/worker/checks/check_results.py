@@ -42,6 +42,10 @@ class NotChecked:
     reason: str
 
 
+ROW_LIMIT = 5000  # the LIMIT of the queries that list objects: their rows must fit into memory
+TRUNCATED = NotChecked(f"the query returned {ROW_LIMIT} objects that the import skips, and no others")
+
+
 def passed_check(name: CheckName, detail: str) -> CheckResult:
     return CheckResult(PreflightCheck(name=name, status=CheckStatus.PASS, detail=detail))
 

@@ -3,15 +3,21 @@
 from pgimport.model.preflight_checks import CheckName
 from pgimport.model.reasons import Reason
 from pgimport.worker.checks.catalog_reader import ResultRows
-from pgimport.worker.checks.check_results import CheckResult, NotChecked, failed_check, passed_check, unknown_check
+from pgimport.worker.checks.check_results import (
+    ROW_LIMIT,
+    TRUNCATED,
+    CheckResult,
+    NotChecked,
+    failed_check,
+    passed_check,
+    unknown_check,
+)
 from pgimport.worker.scope.patterns import NameFilter
 from pgimport.worker.text import count_of, quote_name, some_of
 
 SEQUENCE = "S"  # pg_class.relkind
-ROW_LIMIT = 5000  # the LIMIT of the queries that list objects: their rows must fit into memory
 SCHEMAS_IN_ADVICE = 5  # for more schemas, the advice is to grant pg_read_all_data
 NAMES_IN_A_GRANT = 3  # for more objects of one schema, the advice is to grant ON ALL TABLES IN SCHEMA
-TRUNCATED = NotChecked(f"the query returned {ROW_LIMIT} objects that the import skips, and no others")
 
 
 def judge_privileges(rows: ResultRows | NotChecked, includes: NameFilter, user: str) -> CheckResult:
