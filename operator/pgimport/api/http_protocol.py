@@ -16,6 +16,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0  # from a connection's first byte of a request to the end of its headers
 RESPONSE_SECONDS = 60.0  # from the time at which a client does not read fast enough to the end of the response
+# An idle connection stays open for longer than those of common proxies, such as 60 s of nginx and of cloud load
+# balancers. Else a proxy could send a request at the moment at which this end closes, and would answer 502.
+KEEP_ALIVE_SECONDS = 75
 MAX_CONNECTIONS = 4000  # each takes up to 40 kB before its first request
 _numbers = count()  # of connections; several may begin in the same millisecond
 
@@ -95,22 +98,26 @@ class ApiProtocol(H11Protocol):
 
         So whoever opens many connections and sends nothing closes its own: a client sends its request at once.
         """
-        deadlines = {
-            protocol: (timer.when(), protocol._number)
+        starts = {
+            protocol: (started, protocol._number)
             for protocol in self.connections
-            if isinstance(protocol, ApiProtocol) and (timer := protocol._find_idle_timer()) is not None
+            if isinstance(protocol, ApiProtocol) and (started := protocol._find_idle_start()) is not None
         }
-        longest = min(deadlines, key=deadlines.__getitem__)
+        longest = min(starts, key=starts.__getitem__)
         if longest._header_timer is not None:
             longest._refuse(503, "too many connections are open; try again")
         else:  # kept open after a response, where the client expects no other
             longest.transport.close()
 
-    def _find_idle_timer(self) -> asyncio.TimerHandle | None:
-        """Returns the timer of a connection that waits for a request, None if a request runs."""
+    def _find_idle_start(self) -> float | None:
+        """Returns the loop's time at which a connection began to wait for a request, None if a request runs."""
         if self.transport.is_closing():
             return None
-        return self._header_timer or self.timeout_keep_alive_task
+        if self._header_timer is not None:
+            return self._header_timer.when() - self.header_seconds
+        if self.timeout_keep_alive_task is not None:
+            return self.timeout_keep_alive_task.when() - self.timeout_keep_alive
+        return None
 
     def _start_header_timer(self) -> None:
         self._header_timer = self.loop.call_later(self.header_seconds, self._refuse_slow_headers)

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from pgimport.api.api_context import ApiContext, Authenticate
 from pgimport.api.app import build_app, build_document
 from pgimport.api.failure_throttle import FailureThrottle
-from pgimport.api.http_protocol import ApiProtocol
+from pgimport.api.http_protocol import KEEP_ALIVE_SECONDS, ApiProtocol
 from pgimport.api.key_verifier import ApiKeyVerifier
 from pgimport.api.object_limits import ObjectLimits
 from pgimport.api.request_shares import MAX_RUNNING
@@ -150,6 +150,7 @@ def build_server_config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
         access_log=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or "127.0.0.1",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
         server_header=False,
         h11_max_incomplete_event_size=16 * 1024,
