@@ -248,3 +248,38 @@ def test_a_role_without_a_free_connection_does_not_stop_a_look_at_its_database(s
             read_user_objects(owner, scenario.database)
         assert read_preview_objects(owner, scenario.access, scenario.database, scenario.mark) == ["table public.old"]
     assert scenario.query("SELECT FROM pg_roles WHERE rolname LIKE 'pgimport_temporary_%%'") == []
+
+
+@contextmanager
+def _lock_database_of(victim: PreviewScenario) -> Iterator[None]:
+    """Another tenant locks the victim's database, again and again: PostgreSQL asks for no privilege on it."""
+    attacker, locked, stop = build_scenario(victim.server, victim.access), threading.Event(), threading.Event()
+    statement = f"BEGIN; ALTER ROLE CURRENT_USER IN DATABASE {victim.database} SET work_mem = '1MB'".encode()
+
+    def attack() -> None:
+        while not stop.is_set():
+            with suppress(psycopg.Error), attacker.as_owner() as connection:
+                connection.execute(statement)
+                locked.set()
+                while not stop.wait(0.01):
+                    connection.execute("SELECT")
+
+    thread = threading.Thread(target=attack)
+    thread.start()
+    try:
+        assert locked.wait(30)
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_database_that_another_tenant_locks_is_swapped_and_dropped(scenario: PreviewScenario) -> None:
+    """Seen before: swap and drop ended with `canceling statement due to lock timeout`, as long as the lock was held."""
+    scenario.prepare()
+    with _lock_database_of(scenario):
+        assert swap(scenario.access, scenario.swap_plan(busy_timeout=1)) is None
+        drop_replaced(scenario.access, scenario.names)
+        assert scenario.tables() == ["new"]
+        drop_preview(scenario.access, scenario.database, scenario.owner)
+    assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []

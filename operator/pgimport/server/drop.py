@@ -6,7 +6,7 @@ from psycopg import sql
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
-from pgimport.server.barrier_watch import barrier_watch
+from pgimport.server.database_watch import database_watch
 from pgimport.server.connection import Connect, Connection, session
 from pgimport.server.server_access import Access
 from pgimport.server.sessions import (
@@ -44,7 +44,7 @@ def drop_database(connection: Connection, access: Access, name: str, connect: Co
     for attempt in range(1, DROP_ATTEMPTS + 1):
         remaining = end_sessions(connection, databases=[name])
         try:
-            with barrier_watch(connection, access, name, connect):
+            with database_watch(connection, access, [name], connect):
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
             return
         except postgres.ObjectInUse as error:

@@ -43,6 +43,7 @@ from pgimport.server.connection import (
     session,
 )
 from pgimport.server.database_locks import lock_database_name
+from pgimport.server.database_watch import database_watch
 from pgimport.server.drop import drop_database
 from pgimport.server.replacement_check import require_replaceable
 from pgimport.server.roles import drop_role
@@ -162,7 +163,7 @@ def _swap_once(connection: Connection, access: Access, plan: SwapPlan, connect: 
         remaining = end_access(connection, databases=both, roles=[plan.names.role], roles_with_login=[plan.owner])
         holders = sorted({str(client) for client in remaining if client.database in both})
         if not holders:
-            with connection.transaction():
+            with database_watch(connection, access, both, connect), connection.transaction():
                 _rename(connection, plan, carry_over, verifier)
             return None
     except (postgres.ObjectInUse, postgres.LockNotAvailable) as error:

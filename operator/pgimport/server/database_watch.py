@@ -1,4 +1,7 @@
-"""Cancels a DROP DATABASE that waits for an unresponsive session.
+"""Ends sessions that lock a database while a statement waits for it, and cancels a DROP DATABASE that hangs.
+
+Every role may lock any database: `ALTER ROLE CURRENT_USER IN DATABASE … SET`. A session may do this at any moment. New
+locks wait behind a statement that waits already, so the statement continues as soon as the earlier ones are gone.
 
 DROP DATABASE waits until every process of the server has processed a barrier (ProcSignalBarrier). A session of any
 database that waits for the next data of `COPY FROM STDIN` does not process it, so any tenant can make every drop of the
@@ -6,7 +9,7 @@ server hang.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -16,9 +19,10 @@ from pgimport.model.errors import PgimportError, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import Connect, Connection, read_query, session
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import ClientSession
+from pgimport.server.sessions import ClientSession, end_sessions
 
 LONGEST_WAIT = 5  # seconds at the barrier
+_WAIT = "SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE pid = %s"
 _INTERVAL = 1.0  # seconds between two checks; a faster drop needs no second connection
 
 
@@ -29,13 +33,18 @@ class _Watch:
 
 
 @contextmanager
-def barrier_watch(connection: Connection, access: Access, database: str, connect: Connect) -> Iterator[None]:
-    """Cancels the statement of the block if it waits for the barrier for LONGEST_WAIT seconds.
+def database_watch(
+    connection: Connection, access: Access, databases: Sequence[str], connect: Connect
+) -> Iterator[None]:
+    """Ends sessions that lock these databases while a statement of the block waits for a lock.
 
-    Then raises ServerUnavailable (TargetBusy), which names the sessions that may block the statement.
+    Cancels the statement if it waits for the barrier for LONGEST_WAIT seconds. Then raises ServerUnavailable
+    (TargetBusy), which names the sessions that may block the statement.
     """
     watch, pid = _Watch(), connection.info.backend_pid
-    thread = threading.Thread(target=_run, args=(watch, access, pid, connect), name=f"barrier-{pid}", daemon=True)
+    thread = threading.Thread(
+        target=_run, args=(watch, access, pid, databases, connect), name=f"barrier-{pid}", daemon=True
+    )
     thread.start()
     try:
         yield
@@ -43,20 +52,23 @@ def barrier_watch(connection: Connection, access: Access, database: str, connect
         thread.join(_INTERVAL)
         if watch.holders is None:
             raise
-        raise ServerUnavailable(_describe(database, watch.holders)) from error
+        raise ServerUnavailable(_describe(databases[0], watch.holders)) from error
     finally:
         watch.ended.set()
         thread.join()
 
 
-def _run(watch: _Watch, access: Access, pid: int, connect: Connect) -> None:
+def _run(watch: _Watch, access: Access, pid: int, databases: Sequence[str], connect: Connect) -> None:
     if watch.ended.wait(_INTERVAL):
         return
     with suppress(PgimportError), session(access, connect=connect) as connection:
         waited = 0
         while waited < LONGEST_WAIT:
-            row = connection.execute("SELECT wait_event FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()
-            waited = waited + 1 if row is not None and row[0] == "ProcSignalBarrier" else 0
+            row = connection.execute(_WAIT, [pid]).fetchone()
+            wait_type, wait_event = row or (None, None)
+            if wait_type == "Lock":
+                end_sessions(connection, databases=databases)
+            waited = waited + 1 if wait_event == "ProcSignalBarrier" else 0
             if watch.ended.wait(_INTERVAL):
                 return
         watch.holders = [ClientSession(*row) for row in connection.execute(read_query("barrier_holders")).fetchall()]
