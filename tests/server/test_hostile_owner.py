@@ -100,6 +100,23 @@ def _lock_out_of_prepared(scenario: PreviewScenario, stack: ExitStack) -> None:
         assert time.monotonic() < deadline
 
 
+def _prepare_transaction(scenario: PreviewScenario, stack: ExitStack, *statements: str) -> None:
+    _hold(scenario, stack, "BEGIN", "CREATE TABLE t ()", f"PREPARE TRANSACTION '{scenario.owner}'", *statements)
+
+
+def _prepare_and_revoke_connect(scenario: PreviewScenario, stack: ExitStack) -> None:
+    """Only a session in the database can roll back the transaction."""
+    _prepare_transaction(scenario, stack, "REVOKE ALL ON DATABASE {database} FROM CURRENT_USER")
+
+
+def _prepare_and_allow_no_connection(scenario: PreviewScenario, stack: ExitStack) -> None:
+    _prepare_transaction(scenario, stack, "ALTER DATABASE {database} CONNECTION LIMIT 0")
+
+
+def _prepare_and_preload_nothing(scenario: PreviewScenario, stack: ExitStack) -> None:
+    _prepare_transaction(scenario, stack, "ALTER DATABASE {database} SET local_preload_libraries = 'missing'")
+
+
 def _start(action: Callable[[], object]) -> None:
     def run() -> None:
         with suppress(psycopg.Error):
@@ -121,6 +138,9 @@ ATTACKS: dict[str, Attack] = {
     "template": _make_template,
     "vacuum-full": _lock_out,
     "vacuum-full-behind-prepared": _lock_out_of_prepared,
+    "prepared-without-connect": _prepare_and_revoke_connect,
+    "prepared-without-connections": _prepare_and_allow_no_connection,
+    "prepared-with-missing-library": _prepare_and_preload_nothing,
     "large-settings": _store_large_settings,
 }
 
@@ -165,7 +185,7 @@ def test_an_owner_does_not_delay_the_drop_of_its_database(
 
 @pytest.mark.parametrize(
     "attack",
-    [pytest.param(attack, id=name) for name, attack in ATTACKS.items() if name != "vacuum-full-behind-prepared"],
+    [pytest.param(attack, id=name) for name, attack in ATTACKS.items() if "prepared" not in name],
 )
 def test_an_owner_does_not_delay_the_swap_of_its_database(scenario: PreviewScenario, attack: Attack) -> None:
     scenario.prepare()
@@ -281,5 +301,21 @@ def test_a_database_that_another_tenant_locks_is_swapped_and_dropped(scenario: P
         assert swap(scenario.access, scenario.swap_plan(busy_timeout=1)) is None
         drop_replaced(scenario.access, scenario.names)
         assert scenario.tables() == ["new"]
+        drop_preview(scenario.access, scenario.database, scenario.owner)
+    assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
+
+
+def test_a_prepared_transaction_of_another_tenant_that_locks_the_database_is_rolled_back(
+    scenario: PreviewScenario,
+) -> None:
+    """Seen before: swap and drop ended with `canceling statement due to lock timeout`, for ever."""
+    scenario.prepare()
+    attacker = build_scenario(scenario.server, scenario.access)
+    statement = f"ALTER ROLE CURRENT_USER IN DATABASE {scenario.database} SET work_mem = '1MB'"
+    with ExitStack() as stack:
+        _hold(attacker, stack, "BEGIN", statement, f"PREPARE TRANSACTION '{attacker.owner}-1'")
+        assert swap(scenario.access, scenario.swap_plan()) is None
+        drop_replaced(scenario.access, scenario.names)
+        _hold(attacker, stack, "BEGIN", statement, f"PREPARE TRANSACTION '{attacker.owner}-2'")
         drop_preview(scenario.access, scenario.database, scenario.owner)
     assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []

@@ -44,6 +44,8 @@ _SETTINGS = {
     # longer than statement_timeout, because a session may wait for a statement of another session.
     "idle_session_timeout": "360s",
     "default_transaction_read_only": "off",
+    # The owner of a database may name a library that does not exist. Then no session starts.
+    "local_preload_libraries": "",
 }
 # libpq sends nothing if the server wants a password and there is none.
 _NO_PASSWORD = "28P01"  # noqa: S105 (a SQLSTATE)

@@ -4,21 +4,21 @@ from psycopg import errors as postgres
 from psycopg import sql
 
 from pgimport.model.errors import ServerUnavailable
-from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.reasons import Failure, Reason
+from pgimport.server.connection import Connect, Connection
 from pgimport.server.database_watch import database_watch
-from pgimport.server.connection import Connect, Connection, session
+from pgimport.server.prepared_transactions import (
+    read_locking_transactions,
+    read_prepared_transactions,
+    roll_back_prepared,
+)
 from pgimport.server.server_access import Access
 from pgimport.server.sessions import (
     ClientSession,
-    allow_connections,
-    disallow_connections,
     end_access,
     end_sessions,
-    read_prepared_transactions,
 )
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
-from pgimport.server.temporary_role import temporary_role
 
 # DROP DATABASE itself waits 5 seconds for sessions to end (CountOtherDBBackends in PostgreSQL's procarray.c).
 DROP_ATTEMPTS = 2
@@ -62,9 +62,9 @@ def _close(connection: Connection, access: Access, database: SharedObject, owner
     """
     if read_prepared_transactions(connection, [database.name]):
         end_sessions(connection, databases=[database.name], roles=owners)
-        _roll_back_prepared(connection, access, database, connect)
+        _roll_back_all(connection, access, database.name, connect)
     end_access(connection, databases=[database.name], roles=owners)
-    _roll_back_prepared(connection, access, database, connect)
+    _roll_back_all(connection, access, database.name, connect)
     closed = read_shared_objects(connection, databases=[database.name]).databases.get(database.name)
     if closed is not None and closed.template:
         connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(database.name)))
@@ -76,29 +76,7 @@ def _database_in_use(name: str, remaining: list[ClientSession], error: postgres.
     return Failure(Reason.TARGET_BUSY, f"database {name} cannot be dropped: {cause}")
 
 
-def _roll_back_prepared(connection: Connection, access: Access, database: SharedObject, connect: Connect) -> None:
-    """Rolls back the prepared transactions of a database that is about to be dropped; DROP DATABASE refuses them.
-
-    ROLLBACK PREPARED is only possible as the transaction's owner, from inside the database. The admin never connects
-    to a database that may hold hostile objects, so a temporary role does it, as a member of the owner. The owner's own
-    row may be locked by the prepared transaction.
-    """
-    prepared_transactions = read_prepared_transactions(connection, [database.name])
-    if not prepared_transactions:
-        return
-    current = read_shared_objects(connection, databases=[database.name]).databases.get(database.name)
-    closed = current is not None and not current.accepts_sessions
-    if closed:
-        allow_connections(connection, database.name)
-    try:
-        for prepared in prepared_transactions:
-            mark = OwnerComment(project_uid="", dropped=True)
-            with (
-                temporary_role(access, database.name, mark, connect, member_of=(prepared.owner,)) as role_access,
-                session(role_access, database.name, connect) as member,
-            ):
-                member.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(prepared.owner)))
-                member.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(prepared.gid)))
-    finally:
-        if closed:
-            disallow_connections(connection, databases=[database.name], roles=())
+def _roll_back_all(connection: Connection, access: Access, database: str, connect: Connect) -> None:
+    prepared = read_prepared_transactions(connection, [database])
+    locking = read_locking_transactions(connection, [database])
+    roll_back_prepared(access, [*prepared, *locking], connect)

@@ -33,6 +33,7 @@ from pgimport.server.connection import Connect, Connection, connect, ensure_sync
 from pgimport.server.copied_content import take_content
 from pgimport.server.database_locks import lock_database_name, share_database_name
 from pgimport.server.database_settings import build_set_statement
+from pgimport.server.prepared_transactions import read_prepared_transactions
 from pgimport.server.preview import PreviewPlan, drop_with_role, finish_preview, refuse_foreign_objects
 from pgimport.server.roles import create_role
 from pgimport.server.server_access import Access
@@ -41,7 +42,6 @@ from pgimport.server.sessions import (
     allow_connections,
     end_client_sessions,
     end_sessions,
-    read_prepared_transactions,
     read_sessions,
 )
 from pgimport.server.shared_objects import SharedObject, read_shared_objects

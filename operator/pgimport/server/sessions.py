@@ -1,4 +1,4 @@
-"""Sessions and prepared transactions of a database: who may connect, who is connected, and how they are ended."""
+"""Sessions in a database: who may connect, who is connected, and how sessions are ended."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,15 +25,6 @@ class ClientSession:
 
     def __str__(self) -> str:
         return f"{self.user} ({self.application})" if self.application else self.user
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedTransaction:
-    """A row of pg_prepared_xacts."""
-
-    gid: str
-    owner: str
-    database: str
 
 
 def end_access(
@@ -115,9 +106,3 @@ def end_client_sessions(connection: Connection, clients: Iterable[ClientSession]
         except postgres.InsufficientPrivilege:
             remaining.append(client)
     return remaining
-
-
-def read_prepared_transactions(connection: Connection, databases: Iterable[str]) -> list[PreparedTransaction]:
-    """Returns the prepared transactions of these databases, oldest first."""
-    rows = connection.execute(read_query("prepared_transactions"), {"databases": list(databases)}).fetchall()
-    return [PreparedTransaction(*row) for row in rows]

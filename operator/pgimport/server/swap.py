@@ -45,10 +45,15 @@ from pgimport.server.connection import (
 from pgimport.server.database_locks import lock_database_name
 from pgimport.server.database_watch import database_watch
 from pgimport.server.drop import drop_database
+from pgimport.server.prepared_transactions import (
+    read_locking_transactions,
+    read_prepared_transactions,
+    roll_back_prepared,
+)
 from pgimport.server.replacement_check import require_replaceable
 from pgimport.server.roles import drop_role
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import allow_connections, end_access, read_prepared_transactions
+from pgimport.server.sessions import allow_connections, end_access
 from pgimport.server.shared_objects import SharedObjects, read_shared_objects
 
 # Pause between two attempts to rename a database that is in use. The target accepts connections meanwhile.
@@ -155,8 +160,9 @@ def _swap_once(connection: Connection, access: Access, plan: SwapPlan, connect: 
     """Tries the swap once. The old or the new target accepts connections afterwards, also after an exception."""
     both = [plan.target, plan.names.database]
     if prepared := read_prepared_transactions(connection, both):
-        gids = ", ".join(f"{transaction.gid} of {transaction.owner}" for transaction in prepared[:3])
+        gids = ", ".join(str(transaction) for transaction in prepared[:3])
         return _busy(plan, f"a prepared transaction ({gids})")
+    roll_back_prepared(access, read_locking_transactions(connection, both), connect)
     verifier = scram_verifier(connection, plan.owner, plan.owner_password) if plan.owner_password else None
     carry_over = read_carry_over(connection, plan.target, plan.owner)
     try:

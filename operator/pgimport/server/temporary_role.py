@@ -12,7 +12,7 @@ from psycopg import sql
 
 from pgimport.model.errors import ServerUnavailable
 from pgimport.model.owner_comment import OwnerComment
-from pgimport.server.connection import Connect, Connection, connect, session
+from pgimport.server.connection import Connect, Connection, connect, read_query, session
 from pgimport.server.roles import create_role, drop_role
 from pgimport.server.server_access import Access
 from pgimport.server.server_state import read_user_objects
@@ -64,11 +64,12 @@ def temporary_role(
     `name`: of the role, if no other caller uses it at the same time; a role that a crash left is dropped first. Without
     it, the name is random.
 
-    If `member_of` is set, the role inherits CONNECT from one of these roles and may SET ROLE to each of them.
+    If `member_of` is set, the role inherits CONNECT from one of these roles, if one has it, and may SET ROLE to each.
     """
     left_over, password = name, secrets.token_hex(32)
     name = name or f"pgimport_temporary_{secrets.token_hex(10)}"
     role_name, database_name = sql.Identifier(name), sql.Identifier(database)
+    granted = False
     with session(access, connect=connect) as connection:
         if left_over is not None:
             drop_role(connection, access, left_over, connect)
@@ -77,15 +78,23 @@ def temporary_role(
             if member_of:
                 roles = sql.SQL(", ").join(map(sql.Identifier, member_of))
                 connection.execute(sql.SQL("GRANT {} TO {}").format(roles, role_name))
-            else:
+            if _lacks_connect(connection, database, member_of):
                 connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database_name, role_name))
+                granted = True
             _override_settings(connection, role_name, database_name)
             connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(role_name))
             yield replace(access, user=name, password=password)
         finally:
-            if not member_of:
+            if granted:
                 connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database_name, role_name))
             drop_role(connection, access, name, connect)
+
+
+def _lacks_connect(connection: Connection, database: str, roles: Sequence[str]) -> bool:
+    """Says whether none of these roles may connect: the owner of a database can revoke its own right."""
+    names = {"database": database, "roles": list(roles)}
+    row = connection.execute(read_query("connect_obstacles"), names).fetchone()
+    return row is None or bool(row[2])
 
 
 def _override_settings(connection: Connection, role: sql.Identifier, database: sql.Identifier) -> None:
