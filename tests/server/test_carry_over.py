@@ -183,4 +183,4 @@ def test_settings_that_are_too_long_or_that_change_the_role_are_not_carried_over
         " WHERE datname = %s",
         scenario.database,
     ) == [("work_mem=9MB",)]
-    assert "longer than 64 KiB: search_path" in caplog.text
+    assert "longer than 64 KiB or no text in UTF-8: search_path" in caplog.text

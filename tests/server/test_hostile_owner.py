@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 import pytest
-from tests.server.conftest import PreviewScenario, build_scenario
+from tests.server.conftest import PreviewScenario, build_scenario, build_source_info
 from tests.support.postgres import retry_while_refused
 
 from pgimport.model.errors import ServerUnavailable
@@ -20,6 +20,7 @@ from pgimport.server.marked_objects import drop_marked_object, read_marked_objec
 from pgimport.server.preview import drop_preview, ensure_preview, reset_preview
 from pgimport.server.roles import set_connection_limit
 from pgimport.server.server_state import read_server_properties, read_user_objects
+from pgimport.server.shadow import prepare_shadow
 from pgimport.server.swap import drop_replaced, swap
 from pgimport.server.temporary_role import read_preview_objects
 
@@ -318,4 +319,42 @@ def test_a_prepared_transaction_of_another_tenant_that_locks_the_database_is_rol
         drop_replaced(scenario.access, scenario.names)
         _hold(attacker, stack, "BEGIN", statement, f"PREPARE TRANSACTION '{attacker.owner}-2'")
         drop_preview(scenario.access, scenario.database, scenario.owner)
+    assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
+
+
+LATIN1_TEXTS = {
+    "comment": ["COMMENT ON DATABASE {database} IS 'é'"],
+    "comment-like-a-mark": ["COMMENT ON DATABASE {database} IS '{{\"pgimport\": é'"],
+    "setting": ["ALTER DATABASE {database} SET application_name = 'é'"],
+    "long-setting": ["ALTER DATABASE {database} SET application_name = '" + 70_000 * "é" + "'"],
+    "setting-of-the-role": ["ALTER ROLE {owner} SET application_name = 'é'"],
+    "prepared": ["BEGIN", "CREATE TABLE t ()", "PREPARE TRANSACTION 'é {owner}'"],
+}
+
+
+@pytest.mark.parametrize("statements", LATIN1_TEXTS.values(), ids=LATIN1_TEXTS)
+def test_text_from_a_database_in_latin1_stops_nothing(scenario: PreviewScenario, statements: list[str]) -> None:
+    """All databases share the catalogs for comments and settings, and each writes to them in its own encoding.
+
+    Seen before: `UnicodeDecodeError` in each later reconcile, import and deletion of the preview.
+    """
+    source = build_source_info(encoding="LATIN1", collate="C", ctype="C")
+    prepare_shadow(scenario.access, dataclasses.replace(scenario.shadow_plan, source=source))
+    assert swap(scenario.access, scenario.swap_plan()) is None
+    drop_replaced(scenario.access, scenario.names)
+    with scenario.as_owner() as connection:
+        for statement in statements:
+            text = statement.format(database=scenario.database, owner=scenario.owner)
+            connection.execute(text.encode("latin-1"))  # psycopg chose LATIN1 for this session
+    ensure_preview(scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
+    scenario.prepare()
+    failure = swap(scenario.access, scenario.swap_plan())
+    if len(statements) == 1:
+        assert failure is None
+        drop_replaced(scenario.access, scenario.names)
+        assert scenario.tables() == ["new"]
+    else:
+        assert failure is not None
+        assert f"a prepared transaction (� {scenario.owner} of {scenario.owner})" in failure.message
+    drop_preview(scenario.access, scenario.database, scenario.owner)
     assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []

@@ -30,6 +30,7 @@ _REFUSALS = (
     postgres.InvalidParameterValue,
     postgres.CantChangeRuntimeParam,
 )
+_ROLE_SETTINGS = ("role", "session_authorization")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class StoredSettings:
     database: str | None
     role: str | None
     values: list[str]
-    too_long: list[str]  # names of settings that are left out
+    left_out: list[str]  # names of settings that are too long, or no text in UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +93,38 @@ def read_memberships(connection: Connection, role: str) -> list[RoleMembership]:
 def read_stored_settings(connection: Connection, database: str | None, role: str) -> list[StoredSettings]:
     """Returns the settings of the database for every role, and of the role in every database."""
     rows = connection.execute(read_query("stored_settings"), {"database": database, "role": role}).fetchall()
-    stored = [StoredSettings(*row) for row in rows]
+    stored = [_decode_settings(*row) for row in rows]
     for settings in stored:
-        if settings.too_long:
+        if settings.left_out:
             _log.warning(
-                "Settings of database %s, role %s are not carried over, because they are longer than 64 KiB: %s",
+                "Settings of database %s, role %s are not carried over, because they are longer than 64 KiB or no text"
+                " in UTF-8: %s",
                 settings.database or "(all)",
                 settings.role or "(all)",
-                ", ".join(settings.too_long),
+                ", ".join(settings.left_out),
             )
     return stored
+
+
+def _decode_settings(
+    database: str | None, role: str | None, values: list[bytes], beginnings: list[bytes]
+) -> StoredSettings:
+    """Leaves out `role` and `session_authorization`, which would change the role of whoever connects.
+
+    A session in a database with another encoding stores its values in that encoding.
+    """
+    texts: list[str] = []
+    unreadable: list[bytes] = []
+    for value in values:
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            unreadable.append(value)
+            continue
+        if text.partition("=")[0].lower() not in _ROLE_SETTINGS:
+            texts.append(text)
+    left_out = [value.partition(b"=")[0].decode(errors="replace") for value in [*beginnings, *unreadable]]
+    return StoredSettings(database, role, texts, left_out)
 
 
 def write_carry_over(

@@ -54,6 +54,7 @@ _AUTHENTICATION_CLASS = "28"  # SQLSTATEs of a wrong password, an unknown role, 
 _DATABASE_REFUSED = ("3D000", "42501", "55000", "28000")
 # What libpq writes in front of the server's message: `…failed: FATAL:  `, with the severity in the server's language.
 _LIBPQ_PREFIX = re.compile(r"^(?:connection (?:to server .*? )?failed: )+(?:[^:]{1,40}:  )?")
+UNREADABLE = "\ufffd"  # replaces each byte that is no text in UTF-8
 # Functions of the server that report a row of a catalogue which another session changed, as an internal error.
 _CHANGED_BY_ANOTHER = ("simple_heap_update", "simple_heap_delete")
 
@@ -130,6 +131,13 @@ def _open_without_conversion(access: Access, dbname: str, application_name: str)
     return connection
 
 
+class _TextLoader(Loader):
+    """Loads text, also from a shared catalog into which a session of a database with another encoding wrote it."""
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode(errors="replace")
+
+
 class _BytesLoader(Loader):
     """Loads text as LATIN1, which has a character for each byte."""
 
@@ -154,7 +162,9 @@ def _open(access: Access, dbname: str, application_name: str, client_encoding: s
 
 def _log_in(access: Access, sslmode: str, dbname: str, application_name: str, client_encoding: str) -> Connection:
     parameters = _build_parameters(access, sslmode, dbname, application_name, client_encoding)
-    return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type]
+    connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type]
+    connection.adapters.register_loader("text", _TextLoader)
+    return connection
 
 
 def _build_parameters(

@@ -29,7 +29,15 @@ from pgimport.model.owner_comment import (
 from pgimport.model.project_status import CloneMethod
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.carry_over import read_stored_settings, write_properties
-from pgimport.server.connection import Connect, Connection, connect, ensure_synchronous_commit, read_query, session
+from pgimport.server.connection import (
+    UNREADABLE,
+    Connect,
+    Connection,
+    connect,
+    ensure_synchronous_commit,
+    read_query,
+    session,
+)
 from pgimport.server.copied_content import take_content
 from pgimport.server.database_locks import lock_database_name, share_database_name
 from pgimport.server.database_settings import build_set_statement
@@ -314,6 +322,8 @@ def _write_source_properties(connection: Connection, plan: CopyPlan, record: Sha
     preview = plan.preview
     source = read_shared_objects(connection, databases=[plan.source]).databases.get(plan.source)
     comment = source.comment if source is not None and parse_owner_comment(source.comment) is None else None
+    if UNREADABLE in (comment or ""):
+        comment = None
     settings = [
         build_set_statement(preview.database, preview.role if item.for_owner else None, item.name, item.value)
         for item in record.settings
