@@ -30,6 +30,12 @@ def test_networks_that_import_pods_must_not_reach() -> None:
     assert (policy.network_policy, policy.denied_networks) == (True, ("10.20.0.0/16", "2001:db8::/32"))
 
 
+@pytest.mark.parametrize(("address", "host"), [("", "0.0.0.0"), ("10.0.0.5", "0.0.0.0"), ("fd00::5", "[::]")])  # noqa: S104
+def test_the_health_answers_where_the_kubelet_asks(address: str, host: str) -> None:
+    """On IPv4 alone, a pod that has only an IPv6 address would be restarted for ever."""
+    assert read_settings(VALID | {"PGIMPORT_POD_IP": address}).health_host == host
+
+
 def test_an_empty_variable_counts_as_absent() -> None:
     assert read_settings(VALID | {"PGIMPORT_WORKERS": ""}).workers == 8
 

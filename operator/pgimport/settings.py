@@ -61,6 +61,7 @@ class Settings(BaseModel):
         default=(), description="The namespaces of the Projects that this operator serves, separated by commas."
     )
     log_level: str = "info"
+    pod_ip: str = Field(default="", description="The pod's address, to which the kubelet sends its probes.")
     health_port: int = Field(default=8080, ge=1, le=65535)
     metrics_port: int = Field(default=8081, ge=1, le=65535)
     workers: int = Field(
@@ -70,6 +71,11 @@ class Settings(BaseModel):
         description="The number of resources of each Project that are reconciled at the same time.",
     )
     sweep_seconds: float = Field(default=10.0, gt=0, le=10, description="The time between two sweeps.")
+
+    @property
+    def health_host(self) -> str:
+        """All addresses of the family of the pod's address: kopf opens one socket, and asyncio's has one family."""
+        return "[::]" if ":" in self.pod_ip else "0.0.0.0"  # noqa: S104 (the port of a pod)
 
     def to_policy(self) -> Policy:
         return Policy(

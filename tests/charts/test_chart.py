@@ -264,6 +264,7 @@ def test_environment_of_the_operator(render: Render) -> None:
     }
     assert variables == {
         "PGIMPORT_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
+        "PGIMPORT_POD_IP": {"fieldRef": {"fieldPath": "status.podIP"}},
         "PGIMPORT_SERVICE_ACCOUNT": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}},
         "PGIMPORT_TENANT_CLUSTER_ROLE": "pgimport-tenant",
         "PGIMPORT_IMAGE_PULL_POLICY": "IfNotPresent",
@@ -753,8 +754,9 @@ def test_a_platform_can_choose_the_user(render: Render) -> None:
 
 
 def test_services_have_the_chosen_ip_families(render: Render) -> None:
-    for name in ("pgimport-operator-metrics", "pgimport-api"):
-        spec = find(render(EVERYTHING), "Service", name)["spec"]
+    services = [body for body in render(EVERYTHING) if body["kind"] == "Service"]
+    assert len(services) == 4
+    for spec in (service["spec"] for service in services):
         assert (spec["ipFamilyPolicy"], spec["ipFamilies"]) == ("PreferDualStack", ["IPv6", "IPv4"])
 
 

@@ -38,6 +38,15 @@ def test_it_serves_metrics_and_nothing_else() -> None:
         assert httpx.post(f"http://127.0.0.1:{port}/metrics").status_code == 501
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+def test_it_listens_on_both_ip_families(address: str) -> None:
+    """On an IPv4 address alone, Prometheus could not read the metrics of a pod that has only an IPv6 address."""
+    if "::" in address and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with served() as port:
+        assert httpx.get(f"http://{address}:{port}/metrics").status_code == 200
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     with (
         served() as port,

@@ -143,7 +143,9 @@ def build_server_config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
     """Builds uvicorn's settings."""
     return uvicorn.Config(
         app,
-        host="0.0.0.0",  # noqa: S104 (the port of a pod)
+        # All addresses, with one socket for IPv4 and one for IPv6: a socket for both would show the address of a proxy
+        # as ::ffff:10.0.0.1, which is not in the list of those that are trusted.
+        host="",
         port=settings.listen_port,
         http=ApiProtocol,
         log_config=None,

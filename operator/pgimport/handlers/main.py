@@ -95,7 +95,7 @@ def run(
                     registry=registry,
                     clusterwide=True,
                     standalone=True,
-                    liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
+                    liveness_endpoint=f"http://{settings.health_host}:{settings.health_port}/healthz",
                     stop_flag=stop_flag,
                 )
             )

@@ -26,12 +26,18 @@ class MetricsServer(ThreadingHTTPServer):
     """Answers each request in a thread. The server listens as soon as it exists."""
 
     daemon_threads = True
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 
     def __init__(self, port: int, exposition: Exposition) -> None:
         """Raises OSError if the port is taken."""
         self.exposition = exposition
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
-        super().__init__(("0.0.0.0", port), _Handler)  # noqa: S104 (the port of a pod)
+        super().__init__(("", port), _Handler)  # the port of a pod
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:  # such a socket accepts connections over IPv4 as well
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._slots.acquire(blocking=False):

@@ -1,0 +1,47 @@
+"""The API listens on IPv4 and on IPv6: a pod may have an address of one family only."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request
+
+from pgimport.api.main import build_server_config
+from pgimport.settings import ApiSettings
+
+app = FastAPI()
+
+
+@app.get("/client")
+def read_client(request: Request) -> str:
+    assert request.client is not None
+    return request.client.host
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+    settings = ApiSettings(namespace="system", api_secret_file="-", listen_port=port)
+    server = uvicorn.Server(build_server_config(app, settings))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not server.started:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield port
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.mark.parametrize(("host", "client"), [("127.0.0.1", "127.0.0.1"), ("[::1]", "::1")])
+def test_a_client_has_the_address_that_an_admin_would_write(port: int, host: str, client: str) -> None:
+    """A socket for both families would show ::ffff:127.0.0.1, which is not in the list of trusted proxies."""
+    if "::" in host and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    assert httpx.get(f"http://{host}:{port}/client").json() == client
