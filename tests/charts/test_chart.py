@@ -115,6 +115,15 @@ SETS = {
 each_set = pytest.mark.parametrize("values", SETS.values(), ids=SETS)
 
 
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses a mapping in which a key occurs twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"{keys}: {node.start_mark}"
+        return super().construct_mapping(node, deep)
+
+
 def find(documents: list[Manifest], kind: str, name: str) -> Manifest:
     """Returns an object of the release's namespace or of the whole cluster."""
     named = [body for body in documents if body["kind"] == kind and body["metadata"]["name"] == name]
@@ -646,6 +655,27 @@ BAD = [
     pytest.param(
         {"networkPolicy": {"deniedCIDRs": ["0.0.0.0/0"]}}, r"/networkPolicy/deniedCIDRs/0.*pattern", id="all networks"
     ),
+    pytest.param(
+        {"commonLabels": {"app.kubernetes.io/name": "x"}},
+        r"/commonLabels/app.kubernetes.io~1name",
+        id="a label of ours",
+    ),
+    pytest.param(
+        {"operator": {"podLabels": {"app.kubernetes.io/instance": "x"}}},
+        r"/operator/podLabels/app.kubernetes.io~1instance",
+        id="a label that the Deployment selects",
+    ),
+    pytest.param(
+        {"commonLabels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
+        r"/commonLabels/rbac.authorization.k8s.io~1aggregate-to-view",
+        id="a label that would give all users the operator's rights",
+    ),
+    pytest.param(
+        {"commonLabels": {"pod-security.kubernetes.io/enforce": "privileged"}},
+        r"/commonLabels/pod-security.kubernetes.io~1enforce",
+        id="a label that would lower the tenant's Pod Security",
+    ),
+    pytest.param({"commonLabels": {"team": "a b"}}, r"/commonLabels/team.*pattern", id="a label with a space"),
     pytest.param({"rbac": {"projectNamespaces": ["*"]}}, r"/rbac/projectNamespaces/0.*pattern", id="all namespaces"),
     pytest.param({"metrics": {"podMonitor": {"interval": "2m"}}}, r"interval.*pattern", id="rare scrapes"),
     pytest.param({"metrics": {"prometheusRule": {"goldenDataDays": 0}}}, r"goldenDataDays.*minimum", id="no day"),
@@ -733,6 +763,26 @@ def test_all_objects_have_the_common_labels(render: Render) -> None:
     assert all(item["metadata"]["labels"]["team"] == "platform" for item in objects)
     selectors = [item["spec"]["selector"] for item in objects if item["kind"] in ("Deployment", "Service")]
     assert "platform" not in str(selectors)
+
+
+def test_a_label_of_one_object_replaces_the_common_one(helm: Helm) -> None:
+    """A key that occurs twice is refused by server-side apply, which Helm 4 uses."""
+    monitoring = {"enabled": True, "labels": {"team": "observers"}}
+    values = {
+        "commonLabels": {"team": "platform"},
+        "operator": {"podLabels": {"team": "databases"}},
+        "api": {"enabled": True, "podLabels": {"team": "web"}},
+        "metrics": {"podMonitor": monitoring, "prometheusRule": monitoring, "dashboard": monitoring},
+    }
+    kinds = [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in ("PodMonitor", "PrometheusRule")]
+    result = helm("template", "pgimport", str(CHART), "--namespace", "system", *kinds, values=values)
+    documents = [document for document in yaml.load_all(result.stdout, Loader=UniqueKeys) if document]
+    teams = {(body["kind"], body["metadata"]["name"]): body["metadata"]["labels"]["team"] for body in documents}
+    observed = {kind for (kind, _), team in teams.items() if team == "observers"}
+    assert (observed, set(teams.values())) == ({"PodMonitor", "PrometheusRule", "ConfigMap"}, {"observers", "platform"})
+    for component, team in (("operator", "databases"), ("api", "web")):
+        template = find(documents, "Deployment", f"pgimport-{component}")["spec"]["template"]
+        assert template["metadata"]["labels"]["team"] == team
 
 
 def test_signing_keys_of_an_existing_secret_render_the_same_each_time(helm: Helm, render: Render) -> None:

@@ -45,19 +45,20 @@
 
 {{/* Labels that select pods, which are the same in every release. Arguments: the root context and the component. */}}
 {{- define "pgimport.selector" -}}
-app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
+{{/* Labels of an object, each key once. Arguments: the root context, the component, and `more`, which takes precedence
+over commonLabels. */}}
 {{- define "pgimport.labels" -}}
-{{ include "pgimport.selector" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $own := dict
+    "app.kubernetes.io/version" .root.Chart.AppVersion
+    "app.kubernetes.io/managed-by" .root.Release.Service
+    "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- $selector := include "pgimport.selector" . | fromYaml -}}
+{{- merge $selector $own (default dict .more) (default dict .root.Values.commonLabels) | toYaml -}}
 {{- end -}}
 
 {{/* Environment variables of the upload store for the operator and the API; empty without a store. */}}
@@ -131,10 +132,7 @@ seccompProfile:
 {{/* Labels and annotations of a pod. Arguments: the root context, the component and its values. */}}
 {{- define "pgimport.podMetadata" -}}
 labels:
-  {{- include "pgimport.labels" . | nindent 2 }}
-  {{- with .values.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "pgimport.labels" (dict "root" .root "component" .component "more" .values.podLabels) | nindent 2 }}
 {{- with .annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
