@@ -676,6 +676,16 @@ BAD = [
         id="a label that would lower the tenant's Pod Security",
     ),
     pytest.param({"commonLabels": {"team": "a b"}}, r"/commonLabels/team.*pattern", id="a label with a space"),
+    pytest.param(
+        {"operator": {"extraEnv": [{"name": "PGIMPORT_WATCH_NAMESPACES", "value": "shop"}]}},
+        r"operator\.extraEnv: PGIMPORT_WATCH_NAMESPACES is set twice",
+        id="a variable of the chart",
+    ),
+    pytest.param(
+        {"api": {"enabled": True, "extraEnv": [{"name": "HTTPS_PROXY", "value": proxy} for proxy in ("one", "two")]}},
+        r"api\.extraEnv: HTTPS_PROXY is set twice",
+        id="a variable with two values",
+    ),
     pytest.param({"rbac": {"projectNamespaces": ["*"]}}, r"/rbac/projectNamespaces/0.*pattern", id="all namespaces"),
     pytest.param({"metrics": {"podMonitor": {"interval": "2m"}}}, r"interval.*pattern", id="rare scrapes"),
     pytest.param({"metrics": {"prometheusRule": {"goldenDataDays": 0}}}, r"goldenDataDays.*minimum", id="no day"),

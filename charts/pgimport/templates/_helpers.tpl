@@ -139,6 +139,25 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{/* Environment variables of a container, each name once. Arguments: `own` of the chart as YAML, `extra` of the admin, and
+the name of the value with these. */}}
+{{- define "pgimport.environment" -}}
+{{- $names := list -}}
+{{- range .own | fromYamlArray -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- range .extra -}}
+{{- if has .name $names -}}
+{{- fail (printf "%s: %s is set twice. If the chart sets it, use the value that it comes from" $.value .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{ .own }}
+{{- with .extra }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* Where a Deployment's pods run. Arguments: the root context, the component and its values. */}}
 {{- define "pgimport.placement" -}}
 {{- with .values.priorityClassName }}
