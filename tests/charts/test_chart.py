@@ -27,6 +27,7 @@ EXAMPLES = CHART / "examples"
 BINDINGS = [EARLIER_NAMES.operator_binding, EARLIER_NAMES.api_binding, EARLIER_NAMES.connection_reader]
 TRIAL: Manifest = yaml.safe_load((EXAMPLES / "values.yaml").read_text(encoding="utf-8"))
 UPLOADS = {"enabled": True, "endpoint": "http://store:9000", "bucket": "dumps", "credentialsSecret": "store"}
+WITH_KEY: Manifest = {"enabled": True, "initialKey": {"enabled": True, "organizationID": "42"}}
 PLACEMENT: Manifest = {
     "nodeSelector": {"disk": "ssd"},
     "tolerations": [{"key": "db", "operator": "Exists"}],
@@ -109,7 +110,7 @@ SETS = {
     "everything": EVERYTHING,
     "an API": {"api": {"enabled": True}, "uploads": {"embedded": {"storage": {"persistent": True}}}},
     "a server without a project": {"embeddedServer": {"enabled": True, "project": {"create": False}}},
-    "roles of the admin": {"rbac": {"create": False}, "api": {"enabled": True}, **TRIAL},
+    "roles of the admin": {"rbac": {"create": False}, "api": WITH_KEY, **TRIAL},
     "another name": {"fullnameOverride": "imports", "embeddedServer": {"enabled": True}},
 }
 each_set = pytest.mark.parametrize("values", SETS.values(), ids=SETS)
@@ -449,7 +450,7 @@ def test_an_operator_and_its_uninstall_have_one_scope(kind: str, name: str, rend
 
 def test_roles_can_be_left_to_the_admin(render: Render) -> None:
     """No other object changes, so that the roles can have the same names."""
-    values = {**TRIAL, "api": {"enabled": True}}
+    values = {**TRIAL, "api": WITH_KEY}
     without = render({**values, "rbac": {"create": False}})
     kinds = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
     assert kinds & {body["kind"] for body in render({**values, "rbac": {"create": True}})} == kinds
