@@ -768,6 +768,16 @@ def test_pods_get_placement_labels_and_environment(component: str, render: Rende
     assert container["image"] == f"mirror.test:5000/pgimport/operator:1.2.3@sha256:{'a' * 64}"
 
 
+def test_pods_of_hooks_run_where_the_operator_does(render: Render) -> None:
+    """On nodes that all have a taint, a hook without tolerations would let the install or the uninstall fail."""
+    specs = {name: spec for name, spec in pods(render(EVERYTHING)) if name.startswith(("Job", "Pod"))}
+    assert len(specs) == 4
+    for spec in specs.values():
+        for field in ("nodeSelector", "tolerations", "affinity", "priorityClassName", "runtimeClassName"):
+            assert spec[field] == PLACEMENT[field]
+        assert "topologySpreadConstraints" not in spec
+
+
 def test_all_objects_have_the_common_labels(render: Render) -> None:
     objects = [item for item in render(EVERYTHING) if "labels" in item["metadata"]]
     assert objects

@@ -158,7 +158,7 @@ the name of the value with these. */}}
 {{- end }}
 {{- end -}}
 
-{{/* Where a Deployment's pods run. Arguments: the root context, the component and its values. */}}
+{{/* Where pods run. Arguments: the values of the component. */}}
 {{- define "pgimport.placement" -}}
 {{- with .values.priorityClassName }}
 priorityClassName: {{ . }}
@@ -182,6 +182,11 @@ affinity:
 topologySpreadConstraints:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* Where the pods of hooks and tests run: where the operator does. */}}
+{{- define "pgimport.hookPlacement" -}}
+{{- include "pgimport.placement" (dict "values" (omit .Values.operator "topologySpreadConstraints")) -}}
 {{- end -}}
 
 {{/* IP families of a Service. */}}
