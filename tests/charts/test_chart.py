@@ -462,6 +462,56 @@ def test_roles_can_be_left_to_the_admin(render: Render) -> None:
     assert others(without) == others(render(values))
 
 
+def strings(value: Any) -> Iterator[str]:
+    """Yields all names and namespaces, and all values of labels and variables."""
+    if isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key in ("name", "namespace", "value", "secretName", "serviceAccountName"):
+                yield item
+            elif key in ("labels", "matchLabels", "nodeSelector"):
+                yield from item.values()
+            else:
+                yield from strings(item)
+
+
+def test_a_name_that_looks_like_a_number_stays_a_name(helm: Helm) -> None:
+    """The API server refuses numbers and booleans in place of names and labels."""
+    values = {
+        "nameOverride": "0x10",
+        "fullnameOverride": "123",
+        "serviceAccount": {"create": False, "name": "123"},
+        "imagePullSecrets": [{"name": "123"}],
+        "api": {"enabled": True, "serviceAccount": {"name": "456"}, "signingKeys": {"existingSecret": "789"}},
+        "rbac": {"projectNamespaces": ["123"]},
+        "embeddedServer": {"enabled": True, "project": {"name": "on", "namespace": "123"}},
+        "crds": {"install": False},
+    }
+    result = helm("template", "1234", str(CHART), "--namespace", "456", values=values)
+    documents = [document for document in yaml.load_all(result.stdout, Loader=UniqueKeys) if document]
+    assert len(documents) > 30, result.stderr
+    assert [(body["kind"], text) for body in documents for text in strings(body) if not isinstance(text, str)] == []
+
+
+@pytest.mark.parametrize(
+    ("release", "values", "service"),
+    [
+        ("team.databases", {}, "team-databases-pgimport-operator-metrics"),
+        ("pgimport", {"nameOverride": "team.db"}, "pgimport-team-db-operator-metrics"),
+        ("pgimport", {"fullnameOverride": "team.db"}, "team-db-operator-metrics"),
+        ("team.pgimport", {}, "team-pgimport-operator-metrics"),
+        ("a" * 39 + ".pgimport", {}, "a" * 39 + "-operator-metrics"),
+    ],
+)
+def test_a_dot_in_a_name_becomes_a_dash(helm: Helm, release: str, values: Manifest, service: str) -> None:
+    """A release may be called `team.databases`, but a Service may not."""
+    result = helm("template", release, str(CHART), values=values)
+    documents = [document for document in yaml.load_all(result.stdout, Loader=UniqueKeys) if document]
+    assert [body["metadata"]["name"] for body in documents if body["kind"] == "Service"] == [service]
+
+
 # --- CRDs and hooks ----------------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,12 @@
+{{/* Prefix of all names. It has no dots, because the names of Services cannot have any. */}}
 {{- define "pgimport.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
-{{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- if not (contains $name .Release.Name) -}}
+{{- $name = printf "%s-%s" .Release.Name $name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- $name = .Release.Name -}}
 {{- end -}}
+{{- default $name .Values.fullnameOverride | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "pgimport.operator" -}}{{ include "pgimport.fullname" . }}-operator{{- end -}}
@@ -77,7 +77,7 @@ over commonLabels. */}}
 - name: {{ $name }}
   valueFrom:
     secretKeyRef:
-      name: {{ $secret }}
+      name: {{ $secret | quote }}
       key: {{ $name }}
 {{- end }}
 {{- end -}}
@@ -95,7 +95,7 @@ over commonLabels. */}}
 - name: PGIMPORT_UPLOADS_SECRET
   valueFrom:
     secretKeyRef:
-      name: {{ include "pgimport.signingSecret" . }}
+      name: {{ include "pgimport.signingSecret" . | quote }}
       key: uploads
 {{- end -}}
 {{- end -}}
@@ -161,10 +161,10 @@ the name of the value with these. */}}
 {{/* Where pods run. Arguments: the values of the component. */}}
 {{- define "pgimport.placement" -}}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .values.runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector:
@@ -231,7 +231,7 @@ imagePullSecrets:
 apiVersion: capydb.dev/v1alpha1
 kind: Project
 metadata:
-  name: {{ $project.name }}
+  name: {{ $project.name | quote }}
 spec:
   organizationID: {{ $project.organizationID | quote }}
   namespace: {{ $project.namespace | quote }}
