@@ -737,6 +737,7 @@ BAD = [
         r"api\.extraEnv: HTTPS_PROXY is set twice",
         id="a variable with two values",
     ),
+    pytest.param({"operator": None}, r"missing property 'operator'", id="a section without content"),
     pytest.param({"rbac": {"projectNamespaces": ["*"]}}, r"/rbac/projectNamespaces/0.*pattern", id="all namespaces"),
     pytest.param({"metrics": {"podMonitor": {"interval": "2m"}}}, r"interval.*pattern", id="rare scrapes"),
     pytest.param({"metrics": {"prometheusRule": {"goldenDataDays": 0}}}, r"goldenDataDays.*minimum", id="no day"),
@@ -770,6 +771,55 @@ def test_refuses_values(values: Manifest, message: str, helm: Helm) -> None:
     result = helm("template", "pgimport", str(CHART), values=values)
     assert result.returncode != 0
     assert re.search(message, result.stderr), result.stderr
+
+
+def test_a_value_without_a_default_may_be_null(helm: Helm) -> None:
+    """Values files are full of keys without a value, whose lines below are commented out."""
+    chosen = {
+        "api": {**WITH_KEY, "serviceAccount": {"create": True}},
+        "embeddedServer": {"enabled": True},
+        "metrics": {"networkPolicy": {"create": True}},
+    }
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    values = without_optional_values(defaults, chosen)
+    assert values["operator"]["podLabels"] is None
+    result = helm("template", "pgimport", str(CHART), values=values)
+    assert result.returncode == 0, result.stderr
+    documents = [document for document in yaml.load_all(result.stdout, Loader=UniqueKeys) if document]
+    assert '": null' not in json.dumps([body for body in documents if body["kind"] != "CustomResourceDefinition"])
+
+
+def without_optional_values(defaults: Manifest, chosen: Manifest) -> Manifest:
+    """Sets each value to null that has no default and is not chosen."""
+    values: Manifest = {}
+    for name, default in defaults.items():
+        if isinstance(default, dict) and default and name not in ("resources", "labels", "images"):
+            values[name] = without_optional_values(default, chosen.get(name, {}))
+        elif name in chosen:
+            values[name] = chosen[name]
+        elif (not default and not isinstance(default, bool)) or name == "resources":
+            values[name] = None
+    return values
+
+
+def test_a_value_with_a_default_must_not_be_null() -> None:
+    """Without it, the templates would render no value, or fail without naming it."""
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert list(not_required(schema, schema, defaults, "")) == []
+
+
+def not_required(schema: Manifest, part: Manifest, defaults: Manifest, place: str) -> Iterator[str]:
+    if "$ref" in part:
+        part = schema["definitions"][part["$ref"].rpartition("/")[2]]
+    for name, default in defaults.items():
+        path = f"{place}{name}"
+        if name in ("resources", "labels", "ingress", "httpRoute"):  # null leaves these out
+            continue
+        if (default or isinstance(default, bool)) and name not in part["required"]:
+            yield path
+        if isinstance(default, dict) and name in part.get("properties", {}) and name != "images":
+            yield from not_required(schema, part["properties"][name], default, f"{path}.")
 
 
 def test_every_value_is_in_the_readme() -> None:
