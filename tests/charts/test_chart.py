@@ -737,6 +737,27 @@ BAD = [
         r"api\.extraEnv: HTTPS_PROXY is set twice",
         id="a variable with two values",
     ),
+    pytest.param(
+        {"api": {"service": {"nodePort": 30080}}}, r"/api/service/type.*'NodePort'", id="a node port without the type"
+    ),
+    pytest.param(
+        {"api": {"enabled": True, "ingress": {"enabled": True, "host": "https://a.test/"}}},
+        r"/api/ingress/host.*pattern",
+        id="a URL as a host",
+    ),
+    pytest.param(
+        {"api": {"enabled": True, "httpRoute": {"enabled": True}}},
+        r"api\.httpRoute\.parentRefs is missing",
+        id="a route without a gateway",
+    ),
+    pytest.param(
+        {"serviceAccount": {"name": "mine"}, "api": {"enabled": True, "serviceAccount": {"name": "mine"}}},
+        r"api\.serviceAccount\.name: the operator has this account",
+        id="one account twice",
+    ),
+    pytest.param({"ipFamilies": ["IPv6", "IPv6"]}, r"/ipFamilies.*equal", id="one IP family twice"),
+    pytest.param({"image": {"registry": "https://mirror.test"}}, r"/image/registry.*pattern", id="a registry's URL"),
+    pytest.param({"networkPolicy": {"deniedCIDRs": ["10.0.0.0/99"]}}, r"deniedCIDRs/0.*pattern", id="no network"),
     pytest.param({"operator": None}, r"missing property 'operator'", id="a section without content"),
     pytest.param({"rbac": {"projectNamespaces": ["*"]}}, r"/rbac/projectNamespaces/0.*pattern", id="all namespaces"),
     pytest.param({"metrics": {"podMonitor": {"interval": "2m"}}}, r"interval.*pattern", id="rare scrapes"),
@@ -876,6 +897,13 @@ def test_pods_of_hooks_run_where_the_operator_does(render: Render) -> None:
         for field in ("nodeSelector", "tolerations", "affinity", "priorityClassName", "runtimeClassName"):
             assert spec[field] == PLACEMENT[field]
         assert "topologySpreadConstraints" not in spec
+
+
+def test_a_registry_may_have_a_path(render: Render) -> None:
+    """Harbor's proxies of other registries are projects."""
+    documents = render({"image": {"registry": "mirror.test:5000/proxy"}})
+    (container,) = find(documents, "Deployment", "pgimport-operator")["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "mirror.test:5000/proxy/pgimport/operator:0.1.0"
 
 
 def test_all_objects_have_the_common_labels(render: Render) -> None:
