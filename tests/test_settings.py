@@ -36,6 +36,11 @@ def test_the_health_answers_where_the_kubelet_asks(address: str, host: str) -> N
     assert read_settings(VALID | {"PGIMPORT_POD_IP": address}).health_host == host
 
 
+@pytest.mark.parametrize(("value", "expected"), [("", True), ("false", False)])
+def test_import_pods_set_their_user_unless_the_platform_does(value: str, expected: bool) -> None:
+    assert read_settings(VALID | {"PGIMPORT_SET_USER": value}).to_policy().set_user is expected
+
+
 def test_an_empty_variable_counts_as_absent() -> None:
     assert read_settings(VALID | {"PGIMPORT_WORKERS": ""}).workers == 8
 

@@ -35,6 +35,9 @@ class Settings(BaseModel):
     worker_images: dict[str, str] = Field(description="The worker image for each major version of PostgreSQL, as JSON.")
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = Field(default=(), description="Names of Secrets, separated by commas.")
+    set_user: bool = Field(
+        default=True, description="Whether import pods set their user. OpenShift chooses a user for each namespace."
+    )
     service_account: str | None = Field(
         default=None, description="The operator's service account, for the RoleBindings that it creates."
     )
@@ -83,6 +86,7 @@ class Settings(BaseModel):
             worker_images=dict(self.worker_images),
             image_pull_policy=self.image_pull_policy,
             image_pull_secrets=self.image_pull_secrets,
+            set_user=self.set_user,
             release_name=self.release_name,
             network_policy=self.network_policy,
             denied_networks=self.denied_networks,

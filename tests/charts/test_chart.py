@@ -947,7 +947,9 @@ def test_signing_keys_of_an_existing_secret_render_the_same_each_time(helm: Helm
 
 
 def test_a_platform_can_choose_the_user(render: Render) -> None:
-    for _, spec in pods(render({**TRIAL, "security": {"setUser": False}, "api": {"enabled": True}})):
+    documents = render({**TRIAL, "security": {"setUser": False}, "api": {"enabled": True}})
+    assert environment(documents, "Deployment", "pgimport-operator")["PGIMPORT_SET_USER"] == "false"
+    for _, spec in pods(documents):
         assert not {"runAsUser", "runAsGroup", "fsGroup"} & spec["securityContext"].keys()
         assert spec["securityContext"]["runAsNonRoot"] is True
 

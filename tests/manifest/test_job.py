@@ -147,6 +147,12 @@ def test_each_field_is_in_the_schema_of_kubernetes(case: str) -> None:
     kubernetes_validate.validate(build(case), KUBERNETES, strict=True)
 
 
+def test_a_platform_can_choose_the_user() -> None:
+    """OpenShift refuses a pod whose user is not of the namespace's range, so no import could start."""
+    context = pod_of(build_import_job(a_plan(), a_policy(set_user=False)))["securityContext"]
+    assert context == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
 @each
 def test_each_pod_meets_the_restricted_standard(case: str) -> None:
     pod = pod_of(build(case))

@@ -7,7 +7,7 @@ exit with one of our codes. Its second rule fails the Job at once for a permanen
 from dataclasses import dataclass, field
 
 from pgimport.manifest.metadata import Json, build_labels, build_owner_reference
-from pgimport.manifest.pod_security import CONTAINER_SECURITY, POD_SECURITY
+from pgimport.manifest.pod_security import CONTAINER_SECURITY, build_pod_security
 from pgimport.model import order as order_model
 from pgimport.model.import_spec import ImportSpec, ResourceAmounts, Resources
 from pgimport.model.names import (
@@ -115,7 +115,7 @@ def _build_pod(plan: JobPlan, policy: Policy) -> Json:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": POD_SECURITY,
+        "securityContext": build_pod_security(policy.set_user),
         **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
         **({"containers": [preflight]} if plan.spec.dry_run else {"initContainers": [preflight], "containers": [main]}),
         "volumes": _build_volumes(plan),

@@ -11,6 +11,7 @@ POD_SECURITY: Json = {
     "fsGroup": WORKER_USER,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+_USERS = ("runAsUser", "runAsGroup", "fsGroup")
 CONTAINER_SECURITY: Json = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -18,3 +19,8 @@ CONTAINER_SECURITY: Json = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+
+
+def build_pod_security(set_user: bool) -> Json:
+    """Leaves out users and groups if the platform chooses them, as OpenShift does for each namespace."""
+    return {name: value for name, value in POD_SECURITY.items() if set_user or name not in _USERS}

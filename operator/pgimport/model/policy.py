@@ -12,6 +12,7 @@ class Policy:
     worker_images: dict[str, str] = field(default_factory=dict)  # major of the target server → image
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
+    set_user: bool = True  # import pods set their user; if not, the platform chooses one
     release_name: str = "pgimport"  # prefix of the objects that the operator creates in the namespaces of Projects
     network_policy: bool = False  # the operator creates the NetworkPolicy of import pods
     denied_networks: tuple[str, ...] = ()  # more networks, in CIDR notation, that import pods must not reach
