@@ -146,6 +146,9 @@ def test_nothing_is_due_before_a_last_time_in_the_future(last: datetime) -> None
     decision = simulation.step()
     assert decision.actions == ()
     assert decision.status.last_schedule_time == last
+    next_time = decision.status.next_schedule_time
+    assert next_time is not None
+    assert next_time > min(last, FIRST + 36500 * DAY)  # users see that nothing is due before
 
 
 def test_an_outage_of_the_operator_leads_to_one_import_each() -> None:
@@ -294,6 +297,16 @@ def test_jitter_delays_each_import_by_the_same_time_that_depends_on_the_uid() ->
     assert simulation.status.last_schedule_time == FIRST
     simulation.settle()
     assert simulation.status.next_schedule_time == FIRST + DAY
+
+
+def test_a_new_schedule_with_jitter_does_not_announce_a_time_before_its_creation() -> None:
+    """Its delay would not be over yet, but a time of before the schedule's creation is never due."""
+    simulation = simulate(BORN + SECOND, schedule="30 11 * * *", jitter="24h")
+    delay = find_delay(SCHEDULE_UID, DAY)
+    assert delay > HOUR
+    decision = simulation.step()
+    assert decision.status.next_schedule_time == BORN + DAY - HOUR / 2
+    assert message_of(decision) == f"The next import is due at {format_time(BORN + DAY - HOUR / 2 + delay)}."
 
 
 def test_the_delays_of_many_schedules_cover_the_jitter_evenly() -> None:

@@ -32,6 +32,7 @@ from pgimport.model.status import ImportState, find_condition
 LONGEST_INTERVAL = timedelta(hours=1)
 TARGET_INTERVAL = timedelta(minutes=1)  # between two looks for a target that does not exist
 NEVER = datetime.min.replace(tzinfo=UTC)
+FURTHEST = timedelta(days=36500)  # of a stored time: users can write a status of the year 9999
 
 
 def decide_schedule(observed: ObservedSchedule, now: datetime, policy: Policy) -> Decision[ScheduleStatus]:
@@ -152,7 +153,8 @@ def _find_run(
         earliest = max(done, clock - timedelta(seconds=spec.starting_deadline_seconds))
     due = times.find_latest(earliest, clock)
     missed = times.find_latest(done, earliest) if due is None else None
-    next_time = times.find_next(clock)
+    # A time up to `done` never becomes due: it has had its import, or is older than the schedule.
+    next_time = times.find_next(max(clock, min(done, now + FURTHEST)))
     return _Run(due=due, missed=missed, next_time=next_time, next_due=next_time + delay)
 
 
