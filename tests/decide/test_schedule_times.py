@@ -110,6 +110,8 @@ def test_the_times_are_all_minutes_at_which_the_clock_matches(schedule: str, zon
         pytest.param("0 3 *,4 * 1", ["05 03:00", "12 03:00"], id="a star in a list is a star"),
         pytest.param("0 3 */2 * 1", ["01 03:00", "03 03:00"], id="a star with a step is not"),
         pytest.param("0 3 4-31/9 * *", ["04 03:00", "13 03:00"], id="a range with a step"),
+        pytest.param("0 3-3/2 * * *", ["01 03:00", "02 03:00"], id="a range of one value with a step is that value"),
+        pytest.param("0 3 * * MON-1/3,01/40", ["05 03:00", "12 03:00"], id="a name and its number are one value"),
         pytest.param("0 3 4/9 * *", ["04 03:00", "13 03:00"], id="a value with a step is a range to the end"),
         pytest.param("0 3 * * 3/3", ["03 03:00", "07 03:00"], id="the week ends with Saturday"),
         pytest.param("5/25 9 * * *", ["01 09:05", "01 09:30"], id="minutes with a step"),

@@ -18,6 +18,11 @@ from pgimport.model.cron_text import MACROS
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 # A search for the latest time begins with a short window, because a schedule may have thousands of times in a long one.
 _WINDOWS = (_HOUR, _DAY, 32 * _DAY, 400 * _DAY)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMES = {
+    name: number
+    for number, name in (*enumerate(_MONTHS, 1), *enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat")))
+}
 
 
 class ScheduleTimes:
@@ -77,8 +82,23 @@ def _translate(schedule: str) -> str:
     CronJob takes `?` for a star. A field counts as a star for the rule "day of month or day of week" if it holds a bare
     star; cronsim also takes `*/2` for one. Its days of week go up to 7.
     """
-    minute, hour, day, month, weekday = MACROS.get(schedule, schedule).replace("?", "*").split()
+    fields = MACROS.get(schedule, schedule).replace("?", "*").split()
+    minute, hour, day, month, weekday = (_translate_single_values(field) for field in fields)
     return " ".join((minute, hour, _translate_days(day, 1, 31), month, _translate_days(weekday, 0, 6)))
+
+
+def _translate_single_values(field: str) -> str:
+    """Writes `v-v/n` as `v`. cronsim takes it for `v/n`, which goes on to the end of the field."""
+    return ",".join(_find_single_value(item) or item for item in field.split(","))
+
+
+def _find_single_value(item: str) -> str | None:
+    first, dash, last = item.partition("/")[0].partition("-")
+    return first if dash and _read_value(first) == _read_value(last) else None
+
+
+def _read_value(text: str) -> int | str:
+    return int(text) if text.isdecimal() else _NAMES.get(text.lower(), text)
 
 
 def _translate_days(field: str, first: int, last: int) -> str:
