@@ -327,15 +327,30 @@ def test_a_primary_names_exactly_one_database(primary: dict[str, Any]) -> None:
         a_project_spec(primary=primary)
 
 
-def test_two_previews_that_copy_each_other_say_so_and_settle() -> None:
-    own = a_preview().meta.name
-    spec_of_other = a_preview_spec(mode="clone", **{"from": {"previewDatabase": own, "disconnect": True}})
-    status, other, messages = NEW, NEW, []
-    for _ in range(4):
-        source = PreviewObject(meta=a_meta("nightly", "nightly-uid"), spec=spec_of_other, status=other)
-        status = decide(DISCONNECTING, status, source=source).status
-        messages.append(status.conditions[0].message)
-        this = PreviewObject(meta=a_meta(own, "own-uid"), spec=DISCONNECTING, status=status)
-        other = decide(spec_of_other, other, source=this, meta={"name": "nightly", "uid": "nightly-uid"}).status
-    assert messages[-1] == messages[-2]
-    assert "nightly, which itself waits for this preview. Delete one" in messages[-1]
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_previews_that_copy_each_other_say_so_and_settle(size: int) -> None:
+    names = [f"p{number}" for number in range(size)]
+    specs = {
+        name: a_preview_spec(mode="clone", **{"from": {"previewDatabase": source, "disconnect": True}})
+        for name, source in zip(names, [*names[1:], names[0]], strict=True)
+    }
+    statuses = dict.fromkeys(names, NEW)
+
+    def step(name: str, source: str) -> None:
+        observed = PreviewObject(meta=a_meta(source), spec=specs[source], status=statuses[source])
+        statuses[name] = decide(specs[name], statuses[name], source=observed, meta={"name": name}).status
+
+    def run_round() -> dict[str, str]:
+        for name in names:
+            copied = specs[name].copy_from
+            assert copied is not None
+            step(name, copied.preview_database)
+        return {name: statuses[name].conditions[0].message for name in names}
+
+    run_round()
+    messages = run_round()
+    assert run_round() == messages
+    relation = (
+        "itself waits for this preview. Delete one" if size == 2 else "is pending and waits for PreviewDatabase p2"
+    )
+    assert f"PreviewDatabase p1, which {relation}" in messages["p0"]

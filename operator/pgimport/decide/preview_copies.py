@@ -101,12 +101,7 @@ def _find_obstacle(observed: ObservedPreview, source: CopySource, now: datetime)
         return stalled(Reason.INVALID_SPEC, message)
     if preview.meta.deleting or preview.status.state is not PreviewState.READY:
         reason = Reason.NO_DATA if preview.golden else Reason.SOURCE_PREVIEW_NOT_READY
-        state = "deleting" if preview.meta.deleting else describe_state(preview.status)
-        if preview.golden and preview.status.state in (None, PreviewState.PENDING) and not preview.meta.deleting:
-            state = f"pending and has no data yet{state.removeprefix('pending')}"
-        relation = f"is {state}"
-        if f"PreviewDatabase {observed.object.meta.name}," in state:  # else each message would contain the other
-            relation = "itself waits for this preview. Delete one of them"
+        relation = _describe_relation(preview, observed.object.meta.name)
         return in_progress(reason, f"The preview waits for PreviewDatabase {name}, which {relation}.")
     if preview.spec.reset_due(preview.status.reset_at, now):
         reason = Reason.NO_DATA if preview.golden else Reason.SOURCE_PREVIEW_NOT_READY
@@ -116,3 +111,23 @@ def _find_obstacle(observed: ObservedPreview, source: CopySource, now: datetime)
         message = f"An import is about to replace PreviewDatabase {name}. The copy begins afterwards."
         return in_progress(Reason.WAITING_FOR_REFRESH, message)
     return None
+
+
+def _describe_relation(source: PreviewObject, copy: str) -> str:
+    """Describes a source that is not ready, for the condition of the preview that copies it.
+
+    Does not repeat the message of a source that itself waits for another preview: in a ring of previews, each message
+    would contain the others, and change again and again.
+    """
+    if source.meta.deleting:
+        return "is deleting"
+    waits = ready_reason(source.status.conditions) == Reason.SOURCE_PREVIEW_NOT_READY
+    awaited = source.spec.copy_from if waits and source.spec is not None else None
+    if awaited is not None and awaited.preview_database == copy:
+        return "itself waits for this preview. Delete one of them"
+    if awaited is not None:
+        return f"is {source.status.state} and waits for PreviewDatabase {awaited.preview_database}"
+    state = describe_state(source.status)
+    if source.golden and source.status.state in (None, PreviewState.PENDING):
+        state = f"pending and has no data yet{state.removeprefix('pending')}"
+    return f"is {state}"
