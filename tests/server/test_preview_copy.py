@@ -223,6 +223,8 @@ def test_settings_and_comment_of_the_source_are_written_anew(golden: PreviewScen
     for statement in (
         f"ALTER DATABASE {golden.database} SET search_path = app, public",
         f"ALTER ROLE {golden.owner} IN DATABASE {golden.database} SET work_mem = '7MB'",
+        f"ALTER ROLE {golden.owner} SET DateStyle = 'German'",
+        f"ALTER ROLE {golden.owner} IN DATABASE postgres SET timezone = 'Asia/Tokyo'",  # says nothing about the copy
         f"COMMENT ON DATABASE {golden.database} IS 'the shop''s data'",
     ):
         golden.server.execute(statement)
@@ -231,6 +233,8 @@ def test_settings_and_comment_of_the_source_are_written_anew(golden: PreviewScen
     with _open(golden, plan) as connection:
         assert connection.execute("SHOW search_path").fetchone() == ("app, public",)
         assert connection.execute("SHOW work_mem").fetchone() == ("7MB",)
+        assert connection.execute("SHOW DateStyle").fetchone() == ("German, DMY",)
+        assert connection.execute("SHOW timezone").fetchone() != ("Asia/Tokyo",)
     comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
     assert golden.query(comment, plan.preview.database) == [("the shop's data",)]
 

@@ -318,7 +318,10 @@ def _complete(connection: Connection, access: Access, plan: CopyPlan, connect: C
 
 
 def _write_source_properties(connection: Connection, plan: CopyPlan, record: ShadowRecord) -> None:
-    """Writes comment and settings of the source, as far as it still exists: CREATE DATABASE copies neither."""
+    """Writes comment and settings of the source, as far as it still exists: CREATE DATABASE copies neither.
+
+    Leaves out settings of the source's owner in other databases.
+    """
     preview = plan.preview
     source = read_shared_objects(connection, databases=[plan.source]).databases.get(plan.source)
     comment = source.comment if source is not None and parse_owner_comment(source.comment) is None else None
@@ -329,7 +332,7 @@ def _write_source_properties(connection: Connection, plan: CopyPlan, record: Sha
         for item in record.settings
     ]
     for stored in read_stored_settings(connection, plan.source, plan.source_role):
-        if stored.role in (None, plan.source_role):
+        if stored.role in (None, plan.source_role) and stored.database in (None, plan.source):
             database = preview.database if stored.database is not None else None
             role = preview.role if stored.role is not None else None
             pairs = (text.partition("=") for text in stored.values)
