@@ -258,6 +258,17 @@ def test_an_import_is_deleted_only_after_its_clean_up() -> None:
     assert simulation.step().actions == (DeleteImport(name_of(FIRST), f"uid-{name_of(FIRST)}"),)
 
 
+def test_an_import_is_deleted_only_after_its_success_is_in_the_status() -> None:
+    """An operator may be killed before it writes the status. Otherwise, dataAsOf would be lost."""
+    simulation = simulate(FIRST, successfulImportsHistoryLimit=0)
+    simulation.settle()
+    simulation.end(name_of(FIRST), data_as_of=FIRST)
+    simulation.step(write_status=False)
+    simulation.settle()
+    assert simulation.imports == {}
+    assert simulation.status.data_as_of == FIRST
+
+
 def test_the_last_success_stays_in_the_status_and_the_last_failure_in_the_message() -> None:
     simulation = simulate(FIRST, successfulImportsHistoryLimit=0)
     simulation.settle()

@@ -262,10 +262,12 @@ def _with_history(
 
 
 def _is_recorded(observed: ObservedSchedule, item: ImportObject) -> bool:
-    """Tells whether the stored status shows that the minute of this import has had its import.
+    """Tells whether the stored status shows what the import proves: that its minute had an import, and its success.
 
-    Otherwise, only the import shows it. An operator was killed before it wrote the status.
+    Otherwise, only the import shows it: the status is written after the actions, and an operator may be killed between.
     """
-    minute = find_scheduled_time(observed.object.meta.name, item.meta.name)
-    recorded = observed.object.status.last_schedule_time
-    return minute is None or (recorded is not None and minute <= recorded)
+    minute, stored = find_scheduled_time(observed.object.meta.name, item.meta.name), observed.object.status
+    if minute is not None and minute > (stored.last_schedule_time or NEVER):
+        return False
+    completed_at = item.status.completed_at if item.status.state is ImportState.COMPLETED else None
+    return completed_at is None or completed_at <= (stored.last_successful_time or NEVER)
