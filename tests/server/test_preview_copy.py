@@ -616,7 +616,13 @@ def test_an_object_that_the_new_owner_may_not_own_is_named(golden: PreviewScenar
             f"SERVER elsewhere in database {golden.database} cannot belong to the owner of a copy"
         )
         assert "permission denied for foreign-data wrapper remote (42501)" in message
-        assert "spec.resetAt" in caught.value.failure.hint
+        assert "grant it to pg_database_owner there, too. Then set spec.resetAt" in caught.value.failure.hint
+    with golden.server.connect(golden.database) as connection:
+        connection.execute("GRANT USAGE ON FOREIGN DATA WRAPPER remote TO pg_database_owner")
+    granted = _plan(golden)
+    ensure_copy(golden.access, granted)
+    with _open(golden, granted) as connection:
+        connection.execute("ALTER SERVER elsewhere OPTIONS (ADD host 'x')")
     _refresh(golden, "CREATE TABLE newer (id int)")
     again = dataclasses.replace(plan, number=2)
     ensure_copy(golden.access, again)

@@ -65,7 +65,7 @@ def _change_owners_singly(member: Connection, source: str, statements: list[byte
     """Changes the owners with fewer locks at once. Raises Refused with the name of the first that cannot change.
 
     The new owner lacks a right on another object. In a database that an earlier release filled, it can be a right on an
-    object of an extension.
+    object of an extension. Or an admin granted it to the source's owner alone, for example on a foreign-data wrapper.
     """
     for statement in statements:
         try:
@@ -77,8 +77,9 @@ def _change_owners_singly(member: Connection, source: str, statements: list[byte
                 f" ({error.sqlstate})"
             )
             advice = (
-                "Import into the preview that is to be copied again: the import grants the rights on extensions. Then"
-                " set spec.resetAt of this preview."
+                "Import into the preview that is to be copied again: the import grants the rights on extensions. If an"
+                f" admin granted the right to the owner of database {source}, grant it to pg_database_owner there, too."
+                " Then set spec.resetAt of this preview."
             )
             raise Refused(Failure(Reason.SERVER_REFUSED, message, advice)) from error
 
