@@ -10,7 +10,7 @@ from pgimport.model.errors import Conflict, Refused, ServerUnavailable
 from pgimport.model.observations import MeasuredCopy, ObservedCopy
 from pgimport.model.project_status import CloneMethod
 from pgimport.model.reasons import Failure, Reason
-from pgimport.reconcile.background_copies import PER_PROJECT, PER_SERVER, BackgroundCopies
+from pgimport.reconcile.background_copies import FIRST_PER_SERVER, PER_PROJECT, PER_SERVER, BackgroundCopies
 
 SERVER = "db:5432"
 BUSY = Failure(Reason.TARGET_BUSY, "a session uses it")
@@ -117,11 +117,21 @@ def test_one_project_leaves_room_for_the_others(copies: BackgroundCopies, work: 
     wait_for(lambda: copies.look(SERVER, "first-19") is None)
 
 
+def test_projects_that_fill_the_limit_of_a_server_leave_room_for_others(copies: BackgroundCopies, work: Work) -> None:
+    for number in range(20):
+        copies.begin(SERVER, f"large-{number % 4}", str(number), 1, work.copy(str(number)))
+    wait_for(lambda: len(work.running) == PER_SERVER)
+    copies.begin(SERVER, "small", "small", 1, work.copy("small"))
+    wait_for(lambda: "small" in work.running)
+    copies.begin(SERVER, "small", "second", 1, work.copy("second"))
+    assert copies.look(SERVER, "second") == ObservedCopy(number=1, started=False)
+
+
 def test_a_server_runs_a_limited_number_of_copies(copies: BackgroundCopies, work: Work) -> None:
-    for number in range(PER_SERVER + 2):
+    for number in range(FIRST_PER_SERVER + 2):
         copies.begin(SERVER, f"project-{number}", str(number), 1, work.copy(str(number)))
     copies.begin("other:5432", "project", "other", 1, work.copy("other"))
-    wait_for(lambda: len(work.running) == PER_SERVER + 1)
+    wait_for(lambda: len(work.running) == FIRST_PER_SERVER + 1)
     assert "other" in work.running
 
 

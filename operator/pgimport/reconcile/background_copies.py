@@ -1,13 +1,13 @@
 """Copies databases in threads of their own, so that no worker of the work queue waits for them.
 
 A copy of a large database can take hours. The number of copies at the same time is limited for each server, and for
-each Project on it, so that one tenant leaves room for the others.
+each Project on it, so that tenants leave room for the others.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pgimport.model.errors import Conflict, Refused, ServerUnavailable
@@ -16,8 +16,9 @@ from pgimport.model.reasons import Failure, Reason
 
 logger = logging.getLogger(__name__)
 
-PER_SERVER = 6
 PER_PROJECT = 3
+PER_SERVER = 6
+FIRST_PER_SERVER = 12  # if the Project has no other copy on the server: no two Projects keep a third one waiting
 # Seconds before a copy that failed, or that the server refused, begins again. They double each time.
 FIRST_PAUSE, REFUSED_PAUSE = 10.0, 60.0
 LONGEST_PAUSE = 600.0
@@ -96,7 +97,7 @@ class BackgroundCopies:
         on_server = [(key, copy) for key, copy in self._copies.items() if key[0] == server and copy.failure is None]
         running = [copy.project for _, copy in on_server if copy.started]
         for key, copy in on_server:
-            if not copy.started and len(running) < PER_SERVER and running.count(copy.project) < PER_PROJECT:
+            if not copy.started and _has_room(running, copy.project):
                 copy.started = True
                 running.append(copy.project)
                 # A daemon thread, so that the operator can end. The next one continues the copy.
@@ -127,3 +128,9 @@ class BackgroundCopies:
                 copy.failures += 1
             copy.ended.set()
             self._start_waiting(key[0])
+
+
+def _has_room(running: Sequence[str], project: str) -> bool:
+    """Tells whether another copy of a Project may start. `running`: the Project of each running copy of the server."""
+    own = running.count(project)
+    return own < PER_PROJECT and len(running) < (PER_SERVER if own else FIRST_PER_SERVER)
