@@ -22,6 +22,13 @@ URL = "postgresql://reader:geheim@db.example.com:5432/shop"
 IMPORT_KIND = "postgresimports.capydb.dev"
 CHECK = {"name": "encoding", "status": "fail", "detail": "unknown"}
 NOT_FOUND = f'Error from server (NotFound): {IMPORT_KIND} "debian" not found\n'
+FORBIDDEN = f'Error from server (Forbidden): {IMPORT_KIND} "debian" is forbidden: User "u" cannot get it\n'
+WATCH_ERROR = (
+    json.dumps(
+        {"type": "ERROR", "object": {"kind": "Status", "metadata": {}, "message": "http2: client connection lost"}}
+    )
+    + "\n"
+)
 
 
 @contextmanager
@@ -114,6 +121,31 @@ def test_a_wait_goes_on_after_a_lost_connection(kubectl: FakeKubectl) -> None:
     kubectl.answer("--watch debian", events(a_running_import()), error="error: connection reset by peer\n")
     kubectl.answer("--watch debian", events(an_import("completed", "Completed")), hangs=True)
     assert kubectl.run("import", "wait", "debian").out == "import debian completed\n"
+
+
+def test_a_wait_goes_on_while_the_api_server_is_away(kubectl: FakeKubectl) -> None:
+    kubectl.answer("--watch debian", events(a_running_import()))
+    kubectl.answer("--watch debian", error="The connection to the server 10.0.0.1:6443 was refused\n")
+    kubectl.answer("--watch debian", events(an_import("completed", "Completed")), hangs=True)
+    ended = kubectl.run("import", "wait", "debian")
+    assert (ended.code, ended.out) == (0, "import debian completed\n"), ended.err
+
+
+@pytest.mark.parametrize("error", [NOT_FOUND, FORBIDDEN], ids=["deleted", "rights"])
+def test_a_wait_ends_if_the_object_is_gone_after_a_lost_connection(kubectl: FakeKubectl, error: str) -> None:
+    kubectl.answer("--watch debian", events(a_running_import()))
+    kubectl.answer("--watch debian", error=error)
+    kubectl.answer("config view", "shop")
+    assert kubectl.run("import", "wait", "debian").code == 1
+
+
+def test_the_error_that_ends_a_watch_is_no_object(kubectl: FakeKubectl) -> None:
+    """kubectl prints it like an object, for example `http2: client connection lost`."""
+    kubectl.answer("--watch debian", events(a_running_import()) + WATCH_ERROR)
+    kubectl.answer("--watch debian", events(an_import("completed", "Completed")), hangs=True)
+    ended = kubectl.run("import", "get", "debian", "--watch")
+    assert [line.split("\t")[:2] for line in ended.out.splitlines()] == [["debian", "running"], ["debian", "completed"]]
+    assert (ended.code, ended.err) == (0, "")
 
 
 def test_a_watch_that_never_answers_is_an_error(kubectl: FakeKubectl) -> None:

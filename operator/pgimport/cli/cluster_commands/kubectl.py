@@ -4,17 +4,21 @@ import json
 import queue
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
-from pgimport.cli.cluster_commands.errors import KubectlMissing, ObjectNotFound
+from pgimport.cli.cluster_commands.errors import KubectlMissing, NotAllowed, ObjectNotFound
 from pgimport.cli.cluster_commands.kubectl_errors import explain_kubectl_error
 
 Json = dict[str, Any]
 
 DELETED = "DELETED"  # type of a watch event
+ERROR = "ERROR"  # type of a watch event whose object is a Status: the watch ends, for example with a lost connection
 END_SECONDS = 5  # for a kubectl that is told to end
+LOST_SECONDS = 120  # for which a watch waits for an API server that has gone, as while it is upgraded
+PAUSE_SECONDS = 1  # before kubectl is started again after a failure
 
 
 class Kubectl:
@@ -107,25 +111,28 @@ class Kubectl:
 
 
 class Watch:
-    """Yields watch events of kubectl, and starts it again when the API server ends a watch."""
+    """Yields watch events of kubectl, and starts it again when the API server ends a watch or goes away for a while."""
 
     def __init__(self, kubectl: Kubectl, arguments: list[str]) -> None:
         self._kubectl, self._arguments = kubectl, arguments
         self._events: queue.SimpleQueue[Json | None] = queue.SimpleQueue()
-        self._process = self._start()
+        self._answered_at: float | None = None  # when a kubectl that had printed an event last ended
         self._has_answered = False  # this kubectl has printed an event
+        self._process = self._start()
 
     def next_event(self, seconds: float | None) -> Json | None:
         """Returns the next event, `{"type": …, "object": …}`, or None after that many seconds. Raises CommandFailed."""
+        end = None if seconds is None else time.monotonic() + seconds
         while True:
             try:
-                event = self._events.get(timeout=seconds)
+                event = self._events.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
             except queue.Empty:
                 return None
-            if event is not None:
+            if event is None:
+                self._restart()
+            elif event["type"] != ERROR:
                 self._has_answered = True
                 return event
-            self._restart()
 
     def close(self) -> None:
         """Ends kubectl."""
@@ -144,12 +151,18 @@ class Watch:
 
     def _restart(self) -> None:
         assert self._process.stderr is not None  # noqa: S101 (for mypy: it is a pipe)
-        stderr = self._process.stderr.read()
-        # A connection that was lost is made again. A kubectl that fails at once would fail again.
-        if self._process.wait() != 0 and not self._has_answered:
-            raise explain_kubectl_error(stderr, self._kubectl.namespace)
-        self._process = self._start()
+        stderr, now = self._process.stderr.read(), time.monotonic()
+        failed = self._process.wait() != 0
+        if self._has_answered:
+            self._answered_at = now
+        else:
+            lost = self._answered_at is not None and now < self._answered_at + LOST_SECONDS
+            error = explain_kubectl_error(stderr, self._kubectl.namespace) if failed else None
+            if error is not None and (not lost or isinstance(error, ObjectNotFound | NotAllowed)):
+                raise error
+            time.sleep(PAUSE_SECONDS)
         self._has_answered = False
+        self._process = self._start()
 
 
 def _read_events(stream: IO[str], events: "queue.SimpleQueue[Json | None]") -> None:
