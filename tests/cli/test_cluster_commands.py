@@ -187,6 +187,26 @@ def test_a_wait_for_several_imports_returns_the_code_of_the_first_failure(kubect
     assert ended.out.split("\n")[1:3] == ["import two failed: SourceAuthFailed", "import three cancelled: Cancelled"]
 
 
+def test_a_name_that_is_not_there_does_not_end_the_wait_for_others(kubectl: FakeKubectl) -> None:
+    kubectl.answer("--watch debian", error=NOT_FOUND)
+    kubectl.answer("--watch two", events(an_import("failed", "SourceAuthFailed", name="two")), hangs=True)
+    kubectl.answer("--watch three", events(a_running_import()), hangs=True)
+    kubectl.answer("--watch four", events(an_import("completed", "Completed", name="four")), hangs=True)
+    ended = kubectl.run("import", "wait", "debian", "two", "three", "four", "--timeout", "1s", "-n", "shop")
+    assert (ended.code, ended.out) == (1, "import two failed: SourceAuthFailed\nimport four completed\n")
+    assert "debian in namespace shop was not found" in ended.err
+    assert "import three is still running (Running) after 1s" in ended.err
+
+
+def test_a_preview_that_is_not_there_does_not_keep_others(kubectl: FakeKubectl) -> None:
+    kubectl.answer("delete pr-1", error='Error from server (NotFound): previewdatabases.capydb.dev "pr-1" not found\n')
+    kubectl.answer("delete pr-2")
+    ended = kubectl.run("preview", "delete", "pr-1", "pr-2", "--yes", "--timeout", "0s", "-n", "shop")
+    assert (ended.code, ended.out) == (1, "preview pr-2 deleted\n")
+    assert ended.err == "pgimport: preview pr-1 in namespace shop was not found\n"
+    assert all("--timeout=1s" in arguments for arguments, _ in kubectl.calls())  # kubectl waits without limit after 0s
+
+
 def test_a_wait_ends_when_its_object_is_deleted_or_its_time_is_over(kubectl: FakeKubectl) -> None:
     kubectl.answer("--watch debian", json.dumps({"type": "DELETED", "object": an_import()}) + "\n")
     kubectl.answer("--watch slow", events(a_running_import()), hangs=True)

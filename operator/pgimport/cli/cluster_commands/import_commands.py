@@ -12,8 +12,9 @@ from pgimport.cli.cluster_commands.import_pages import build_checks, build_impor
 from pgimport.cli.cluster_commands.import_view import decide_import_end, watch_import
 from pgimport.cli.cluster_commands.listings import check_watch, print_list, print_raw_object
 from pgimport.cli.cluster_commands.objects import Json, has_ended, name_of, read, reason_of, state_of
+from pgimport.cli.cluster_commands.outcomes import Outcome
 from pgimport.cli.cluster_commands.reports import build_report_blocks
-from pgimport.cli.cluster_commands.waiting import follow
+from pgimport.cli.cluster_commands.waiting import follow_each
 from pgimport.model.names import REPORT_KEY
 
 _KEYS_TEMPLATE = 'go-template={{range $key, $value := .data}}{{$key}}{{"\\n"}}{{end}}'
@@ -80,22 +81,21 @@ def wait_for_imports(context: CommandContext, arguments: argparse.Namespace) -> 
 
 
 def wait_for_each(context: CommandContext, names: Sequence[str], timeout: float) -> int:
-    codes = []
-    for name in names:
-        _, outcome = follow(context, IMPORTS, name, decide_import_end, timeout)
+    def report(_: Json, outcome: Outcome) -> int:
         context.screen.print_line(outcome.message)
-        codes.append(outcome.exit_code)
-    return next((code for code in codes if code), 0)
+        return outcome.exit_code
+
+    return follow_each(context, IMPORTS, names, decide_import_end, timeout, report)
 
 
 def cancel_imports(context: CommandContext, arguments: argparse.Namespace) -> int:
-    changed, code = _change_each(context, arguments.names, {"cancel": True}, "is being cancelled")
-    for name in changed if arguments.wait else ():
-        body, outcome = follow(context, IMPORTS, name, decide_import_end, arguments.timeout)
+    def report(body: Json, outcome: Outcome) -> int:
         context.screen.print_line(outcome.message)
-        if state_of(body) != "cancelled":
-            code = code or 1
-    return code
+        return 0 if state_of(body) == "cancelled" else 1
+
+    changed, code = _change_each(context, arguments.names, {"cancel": True}, "is being cancelled")
+    awaited = changed if arguments.wait else ()
+    return follow_each(context, IMPORTS, awaited, decide_import_end, arguments.timeout, report) or code
 
 
 def suspend_imports(context: CommandContext, arguments: argparse.Namespace) -> int:

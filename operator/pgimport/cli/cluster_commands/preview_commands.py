@@ -1,6 +1,7 @@
 """`pgimport preview list|get|create|clone|reset|extend|delete`."""
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from pgimport.cli.cluster_commands.command_context import PREVIEWS, CommandConte
 from pgimport.cli.cluster_commands.errors import CommandFailed
 from pgimport.cli.cluster_commands.listings import print_list, print_raw_object
 from pgimport.cli.cluster_commands.objects import Json, name_of, parse_time, read
+from pgimport.cli.cluster_commands.outcomes import Outcome
 from pgimport.cli.cluster_commands.preview_connections import require_not_expired
 from pgimport.cli.cluster_commands.preview_pages import (
     build_preview_page,
@@ -17,7 +19,7 @@ from pgimport.cli.cluster_commands.preview_pages import (
     is_golden,
 )
 from pgimport.cli.cluster_commands.projects import find_project
-from pgimport.cli.cluster_commands.waiting import follow
+from pgimport.cli.cluster_commands.waiting import follow_each
 from pgimport.model.names import API_VERSION
 
 DEFAULT_TTL = "24h"  # of the CRD
@@ -123,19 +125,24 @@ def _change_each(
 def delete_previews(context: CommandContext, arguments: argparse.Namespace) -> int:
     names = ", ".join(arguments.names)
     context.screen.confirm(f"This deletes {names} with all content. Continue?", yes=arguments.yes)
-    timeout = f"--timeout={arguments.timeout:.0f}s"
+    code, end = 0, time.monotonic() + arguments.timeout
     for name in arguments.names:
-        context.kubectl.run("delete", PREVIEWS, name, timeout)
-        context.screen.print_line(f"preview {name} deleted")
-    return 0
+        left = max(end - time.monotonic(), 1)  # kubectl reads 0s as no limit
+        try:
+            context.kubectl.run("delete", PREVIEWS, name, f"--timeout={left:.0f}s")
+            context.screen.print_line(f"preview {name} deleted")
+        except CommandFailed as error:
+            context.screen.print_note(f"pgimport: {error}")
+            code = error.exit_code
+    return code
 
 
 def _wait_if_wanted(context: CommandContext, names: Sequence[str], arguments: argparse.Namespace) -> int:
-    code = 0
-    for name in names if arguments.wait else ():
-        _, outcome = follow(context, PREVIEWS, name, decide_preview_ready, arguments.timeout)
+    def report(_: Json, outcome: Outcome) -> int:
         context.screen.print_line(outcome.message) if outcome.exit_code == 0 else context.screen.print_note(
             f"pgimport: {outcome.message}"
         )
-        code = code or outcome.exit_code
-    return code
+        return outcome.exit_code
+
+    awaited = names if arguments.wait else ()
+    return follow_each(context, PREVIEWS, awaited, decide_preview_ready, arguments.timeout, report)
