@@ -238,3 +238,21 @@ def test_texts_of_sources_run_no_script(page: Page, job_id: str) -> None:
     page.goto(f"/ui/imports/{job_id}")
     assert page.locator("[onmouseover]").count() == 0
     assert page.get_by_text("<b onmouseover=alert(1)>\\x07").first.is_visible()
+
+
+def test_a_link_in_another_site_opens_the_view_with_and_without_a_session(
+    context: BrowserContext, api: Api, job_id: str
+) -> None:
+    sign_in(context, api).close()
+    page, link = context.new_page(), f"{api.url.replace('127.0.0.1', 'localhost')}/ui/imports/{job_id}?from=chat"
+    for signed_in in (True, False):
+        page.goto(f"{api.url}/ui/sign-in")  # 127.0.0.1 is another site than localhost
+        with page.expect_navigation(url="**/imports/*" if signed_in else "**/sign-in?next=*"):
+            page.evaluate("(link) => { location.href = link; }", link)
+        if signed_in:
+            page.get_by_role("heading", name="First error").wait_for()
+            context.clear_cookies()
+    page.get_by_label("API key").fill(api.keys["all"])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(link)
+    page.get_by_role("heading", name="First error").wait_for()

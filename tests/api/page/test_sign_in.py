@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from tests.api.conftest import Api, a_session
@@ -45,15 +46,63 @@ def test_a_wrong_key_is_refused_and_not_shown(api: Api, key: str) -> None:
 
 
 def test_pages_without_a_session_lead_to_the_sign_in(api: Api) -> None:
-    for path in ("/", "/imports", "/imports/shop.x", "/previews", "/schedules", "/changes"):
+    for path in ("/", "/imports"):
         answer = PageClient(api, None).get(path)
         assert (answer.status_code, answer.headers["location"]) in ((303, "/ui/sign-in"), (303, "/ui/imports")), path
+    for path in ("/imports/shop.x", "/previews?project=a%26b", "/schedules", "/changes"):
+        answer = PageClient(api, None).get(path)
+        location = urlsplit(answer.headers["location"])
+        assert (answer.status_code, location.path, parse_qs(location.query)) == (
+            303,
+            "/ui/sign-in",
+            {"next": [f"/ui{path}"]},
+        )
+
+
+def test_the_sign_in_leads_to_the_view_that_was_wanted(api: Api) -> None:
+    page = PageClient(api, None)
+    location = page.get("/previews?project=shop").headers["location"]
+    shown = page.get(location.removeprefix("/ui"))
+    assert 'name="next" value="/ui/previews?project=shop"' in shown.text
+    refused = page.post("/sign-in", key="wrong", next="/ui/previews?project=shop")
+    assert 'name="next" value="/ui/previews?project=shop"' in refused.text
+    signed_in = page.post("/sign-in", key=api.keys["all"], next="/ui/previews?project=shop")
+    assert signed_in.headers["location"] == "/ui/previews?project=shop"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.example/ui/",
+        "https://evil.example/",
+        "/v1/x",
+        "/uix",
+        "\\\\evil.example",
+        "http://[x",
+        "/ui/" + 2000 * "x",
+    ],
+)
+def test_the_sign_in_leads_to_no_other_site(api: Api, target: str) -> None:
+    page = PageClient(api, None)
+    assert page.post("/sign-in", key=api.keys["all"], next=target).headers["location"] in ("/ui/imports", "/ui/")
+    assert "evil" not in page.get(f"/sign-in?{urlencode({'next': target})}").text
+
+
+def test_a_link_of_another_site_is_opened_once_more_because_the_browser_left_the_cookie_out(api: Api) -> None:
+    sent = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    answer = PageClient(api, None).get("/imports/shop.x?a=1&b=2", **sent)
+    assert answer.status_code == 200
+    assert 'http-equiv="refresh" content="0;url=/ui/imports/shop.x?a=1&amp;b=2"' in answer.text
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_a_script_without_a_session_opens_the_sign_in(api: Api) -> None:
     """A redirect would put the sign-in in the place of the list, which it does not have."""
     answer = PageClient(api, None).get("/imports", **{"HX-Request": "true"})
     assert (answer.status_code, answer.headers["hx-redirect"]) == (204, "/ui/sign-in")
+    sent = {"HX-Request": "true", "HX-Current-URL": f"{api.url}/ui/imports/shop.x"}
+    answer = PageClient(api, None).get("/imports/shop.x", **sent)
+    assert answer.headers["hx-redirect"] == "/ui/sign-in?next=%2Fui%2Fimports%2Fshop.x"
 
 
 def test_a_session_of_clerk_is_accepted(api: Api) -> None:

@@ -6,7 +6,7 @@ changes something must come from a page of this origin.
 
 from collections.abc import AsyncIterator
 from typing import Annotated, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
@@ -22,6 +22,8 @@ from pgimport.api.page.session_cookie import CLERK_COOKIE, COOKIE, unseal
 
 _ModelT = TypeVar("_ModelT", bound=BaseModel)
 _MAX_FIELDS = 50
+MAX_RETURN_PATH = 1000  # characters
+START = f"{PREFIX}/imports"  # the first view after the sign-in
 
 
 class SignInNeeded(Exception):
@@ -104,11 +106,34 @@ Form = Annotated[dict[str, str], Depends(read_form)]
 
 
 def build_sign_in_redirect(request: Request) -> Response:
-    """Answers a request without a session. A script would follow a redirect and show the sign-in inside the page."""
-    path = f"{PREFIX}/sign-in"
-    if "hx-request" in request.headers:
+    """Answers a request without a session. A script would follow a redirect and show the sign-in inside the page.
+
+    A browser sends no SameSite=Strict cookie when somebody follows a link of another site. So the page opens itself
+    once more, and then the browser sends it.
+    """
+    headers = request.headers
+    if "hx-request" in headers:
+        path = _build_sign_in_path(headers.get("hx-current-url", ""))
         return Response(status_code=204, headers={"HX-Redirect": path, "Cache-Control": "no-store"})
-    return redirect(path)
+    wanted = str(request.url) if request.method == "GET" else ""
+    if wanted and headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "navigate":
+        return render("reload.html", {"title": "pgimport", "path": find_return_path(wanted)})
+    return redirect(_build_sign_in_path(wanted))
+
+
+def _build_sign_in_path(url: str) -> str:
+    path = find_return_path(url)
+    return f"{PREFIX}/sign-in?{urlencode({'next': path})}" if path != START else f"{PREFIX}/sign-in"
+
+
+def find_return_path(url: str) -> str:
+    """Returns the path and query to open after the sign-in: those of the URL if they are a view of the page."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return START
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return path if path.startswith(f"{PREFIX}/") and len(path) <= MAX_RETURN_PATH else START
 
 
 def build_error_page(error: ApiError) -> Response:
