@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from tests.api.conftest import Api, serve
+from tests.api.page.page_client import SAME_ORIGIN, PageClient
 
 from pgimport.api import upload_routes, upload_sweep
 from pgimport.api.request_limits import RequestLimit
@@ -96,6 +97,32 @@ def test_a_file_uploaded_with_curl_can_be_imported_by_its_project_only(embedded:
     download = httpx.get(embedded.remote.sign_get(upload["object_key"], timedelta(minutes=1)))
     assert (download.status_code, download.content) == (200, dump.read_bytes())
     assert embedded.list_files("incoming") == []
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"),
+    [("https", "https"), ("HTTPS, http", "https"), ("http", "http"), ("javascript", "http"), ("", "http")],
+)
+def test_a_client_of_a_proxy_gets_the_urls_scheme_that_it_used(embedded: Embedded, forwarded: str, scheme: str) -> None:
+    """Else a dump file is sent in clear text, or to a redirect, which stores nothing."""
+    response = httpx.post(
+        f"{embedded.url}/v1/projects/shop/imports/uploads",
+        headers={
+            "X-API-Key": embedded.api.keys["all"],
+            "Host": "pgimport.example.com",
+            "X-Forwarded-Proto": forwarded,
+        },
+    )
+    assert response.json()["upload"]["upload_url"].startswith(f"{scheme}://pgimport.example.com/v1/uploads/shop/")
+
+
+def test_the_page_uploads_to_its_own_origin(embedded: Embedded) -> None:
+    """A page opened over HTTPS must not send the file over HTTP, whatever a proxy tells the API."""
+    headers = {"Cookie": PageClient(embedded.api).cookie, **SAME_ORIGIN}
+    url = f"{embedded.url}/ui/imports/new/upload"
+    upload = httpx.post(url, data={"project": "shop"}, headers=headers).json()
+    assert upload["upload_url"].startswith(f"/v1/{upload['object_key']}?")
+    assert httpx.put(f"{embedded.url}{upload['upload_url']}", content=b"PGDMP").status_code == 200
 
 
 def test_the_operator_measures_and_deletes_a_file(embedded: Embedded) -> None:

@@ -134,14 +134,31 @@ def _find_target(access: CallerAccess, project: ProjectObject, preview_id: str |
     summary="Create a URL to which you can upload a dump file.",
 )
 def create_upload(project_id: ProjectID, request: Request, access: Access, context: CurrentContext) -> UploadAnswer:
+    return UploadAnswer(upload=sign_upload(project_id, _find_api_url(request), access, context))
+
+
+def sign_upload(project_id: str, api_url: str, access: CallerAccess, context: ApiContext) -> Upload:
+    """Creates a place for one file. `api_url` is put in front of the path if the API itself is the store.
+
+    Raises ApiError 403, 404 and 409.
+    """
     access.require_scope(ApiScope.PROJECTS_WRITE)
     access.find_project_to_change(project_id)
     if context.store is None:
         raise _no_store()
     key = build_object_key(project_id, secrets.token_bytes(KEY_BYTES))
     expires_at = context.now() + context.store.settings.expiry
-    url = context.store.sign_put(key, str(request.base_url).rstrip("/"))
-    return UploadAnswer(upload=Upload(object_key=key, upload_url=url, expires_at=expires_at))
+    return Upload(object_key=key, upload_url=context.store.sign_put(key, api_url), expires_at=expires_at)
+
+
+def _find_api_url(request: Request) -> str:
+    """Returns the scheme and host by which the client reached the API.
+
+    A proxy that ends TLS says so in a header. It need not be trusted: only the sender of the header gets this URL.
+    """
+    client_scheme = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    url = request.base_url.replace(scheme="https") if client_scheme == "https" else request.base_url
+    return str(url).rstrip("/")
 
 
 @router.post(

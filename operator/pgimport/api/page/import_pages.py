@@ -11,7 +11,7 @@ from pgimport.api.authorization import CallerAccess, namespace_of
 from pgimport.api.error_responses import ApiError
 from pgimport.api.import_models import ImportRequest
 from pgimport.api.import_plan import ImportPlan
-from pgimport.api.import_routes import count_objects, create_import, create_upload, preflight_import
+from pgimport.api.import_routes import count_objects, create_import, preflight_import, sign_upload
 from pgimport.api.job_routes import cancel_job
 from pgimport.api.object_names import ObjectNamer
 from pgimport.api.page.import_views import build_import_row, build_import_view, group_targets
@@ -89,9 +89,12 @@ def check_source(request: Request, form: Form, access: PageAccess, context: Curr
 
 
 @router.post("/imports/new/upload")
-def begin_upload(request: Request, form: Form, access: PageAccess, context: CurrentContext) -> Response:
-    """Answers the page's script as JSON: where it sends the file, and the key to import it by."""
-    return _json(create_upload(form.get("project", ""), request, access, context).upload.model_dump_json())
+def begin_upload(form: Form, access: PageAccess, context: CurrentContext) -> Response:
+    """Answers the page's script as JSON: where it sends the file, and the key to import it by.
+
+    If the API is the store, the URL is a path: a page opened over HTTPS sends nothing to the HTTP that the API serves.
+    """
+    return _json(sign_upload(form.get("project", ""), "", access, context).model_dump_json())
 
 
 def _json(text: str) -> Response:
