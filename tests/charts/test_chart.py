@@ -824,7 +824,7 @@ def without_optional_values(defaults: Manifest, chosen: Manifest) -> Manifest:
 
 
 def test_a_value_with_a_default_must_not_be_null() -> None:
-    """Without it, the templates would render no value, or fail without naming it."""
+    """A null would render no value, or fail without naming its key."""
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     assert list(not_required(schema, schema, defaults, "")) == []

@@ -311,7 +311,7 @@ def test_jitter_delays_each_import_by_the_same_time_that_depends_on_the_uid() ->
 
 
 def test_a_new_schedule_with_jitter_does_not_announce_a_time_before_its_creation() -> None:
-    """Its delay would not be over yet, but a time of before the schedule's creation is never due."""
+    """A time of before the creation is never due, although its delay is not over yet."""
     simulation = simulate(BORN + SECOND, schedule="30 11 * * *", jitter="24h")
     delay = find_delay(SCHEDULE_UID, DAY)
     assert delay > HOUR

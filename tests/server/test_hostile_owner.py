@@ -106,7 +106,7 @@ def _prepare_transaction(scenario: PreviewScenario, stack: ExitStack, *statement
 
 
 def _prepare_and_revoke_connect(scenario: PreviewScenario, stack: ExitStack) -> None:
-    """Only a session in the database can roll back the transaction."""
+    """Nobody can roll back the transaction without a session in the database."""
     _prepare_transaction(scenario, stack, "REVOKE ALL ON DATABASE {database} FROM CURRENT_USER")
 
 

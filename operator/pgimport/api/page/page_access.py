@@ -115,10 +115,10 @@ def build_sign_in_redirect(request: Request) -> Response:
     if "hx-request" in headers:
         path = _build_sign_in_path(headers.get("hx-current-url", ""))
         return Response(status_code=204, headers={"HX-Redirect": path, "Cache-Control": "no-store"})
-    wanted = str(request.url) if request.method == "GET" else ""
-    if wanted and headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "navigate":
-        return render("reload.html", {"title": "pgimport", "path": find_return_path(wanted)})
-    return redirect(_build_sign_in_path(wanted))
+    address = str(request.url) if request.method == "GET" else ""
+    if address and headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "navigate":
+        return render("reload.html", {"title": "pgimport", "path": find_return_path(address)})
+    return redirect(_build_sign_in_path(address))
 
 
 def _build_sign_in_path(url: str) -> str:
