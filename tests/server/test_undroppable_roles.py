@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from tests.server.conftest import PreviewScenario, build_scenario
 
-from pgimport.server.connection import connect, session
+from pgimport.server.connection import connect, read_query, session
 from pgimport.server.marked_objects import drop_marked_object, read_marked_objects
 from pgimport.server.preview import drop_preview, reset_preview
 from pgimport.server.roles import drop_role
@@ -116,3 +117,25 @@ def test_a_disabled_role_keeps_its_name_when_it_is_tried_again(scenario: Preview
         assert drop_role(connection, scenario.access, name, connect) == name
     (held,) = [item for item in read_marked_objects(scenario.access, scenario.mark.project_uid) if item.name == name]
     assert held.holders == (f"database {attacker.database}",)
+
+
+def test_many_grants_to_a_role_do_not_slow_the_sweeps(scenario: PreviewScenario) -> None:
+    """Each sweep of each Project lists the marked roles. Seen before: it read all objects that were granted to one."""
+    attacker = build_scenario(scenario.server, scenario.access)
+    grant = f"GRANT SELECT ON LARGE OBJECT %s TO {scenario.owner}"
+    with attacker.as_owner() as connection:
+        connection.execute(
+            f"DO $$ BEGIN FOR i IN 1..3000 LOOP EXECUTE format('{grant}', lo_create(0)); END LOOP; END $$"
+        )
+    drop_preview(scenario.access, scenario.database, scenario.owner)
+    ((plan,),) = scenario.query("EXPLAIN (ANALYZE, FORMAT JSON) " + read_query("marked_objects").decode())
+    assert _count_rows(plan, "pg_shdepend") < 2000
+    assert f"database {attacker.database}" in str(scenario.query(read_query("marked_objects").decode()))
+
+
+def _count_rows(plan: Any, relation: str) -> int:
+    """Returns the number of rows that the nodes of a plan have read from a relation."""
+    if isinstance(plan, list):
+        return sum(_count_rows(item, relation) for item in plan)
+    own = plan["Actual Rows"] * plan["Actual Loops"] if plan.get("Relation Name") == relation else 0
+    return int(own) + sum(_count_rows(plan[key], relation) for key in ("Plan", "Plans") if key in plan)

@@ -3,8 +3,8 @@
 -- comment on a database belongs to its source, except on a database that a swap has replaced. Tenants can write comments
 -- on databases whose owner they are a member of, not on roles. So the comment on a replaced database counts only if no
 -- role has one and the admin owns it. A long comment is left out; octet_length does not read a long value. For a role
--- that was to be dropped, `holders` names the databases in which something depends on it. `owner`: the role from which a
--- database has its mark.
+-- that was to be dropped, `holders` names databases in which something depends on it. Any tenant can grant millions of
+-- objects to it, so only some are read. `owner`: the role from which a database has its mark.
 WITH mark AS (
     SELECT s.classoid, s.objoid, s.description
       FROM pg_shdescription AS s
@@ -26,9 +26,11 @@ SELECT 'database' AS kind, d.datname::text AS name,
 SELECT 'role', r.rolname::text, m.description,
        CASE WHEN m.description LIKE '%%"dropped"%%' THEN ARRAY(
            SELECT DISTINCT 'database ' || d.datname
-             FROM pg_shdepend AS s
+             FROM (SELECT h.dbid, h.classid, h.objid
+                     FROM pg_shdepend AS h
+                    WHERE h.refclassid = 'pg_authid'::regclass AND h.refobjid = r.oid
+                    LIMIT 1000) AS s
              JOIN pg_database AS d ON d.oid = s.dbid OR (s.classid = 'pg_database'::regclass AND d.oid = s.objid)
-            WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
             ORDER BY 1 LIMIT 5) ELSE '{}' END,
        r.rolconnlimit, NULL
   FROM pg_roles AS r
