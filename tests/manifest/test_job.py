@@ -147,6 +147,14 @@ def test_each_field_is_in_the_schema_of_kubernetes(case: str) -> None:
     kubernetes_validate.validate(build(case), KUBERNETES, strict=True)
 
 
+@pytest.mark.parametrize("queue_name", ["imports", None])
+def test_an_empty_label_names_no_queue(queue_name: str | None) -> None:
+    """Kueue ignores a Job with an empty label, and a suspended one would wait for ever."""
+    job = build_import_job(replace(a_plan(labels={LABEL_QUEUE: ""}), queue_name=queue_name), a_policy())
+    assert job["metadata"]["labels"].get(LABEL_QUEUE) == queue_name
+    assert job["spec"].get("suspend", False) is (queue_name is not None)
+
+
 def test_a_platform_can_choose_the_user() -> None:
     """OpenShift refuses a pod whose user is not of the namespace's range, so no import could start."""
     context = pod_of(build_import_job(a_plan(), a_policy(set_user=False)))["securityContext"]

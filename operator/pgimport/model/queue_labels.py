@@ -6,8 +6,15 @@ from pgimport.model.names import LABEL_PREFIX_KUEUE, LABEL_QUEUE
 
 
 def find_queue_labels(labels: Mapping[str, str], queue_name: str | None) -> dict[str, str]:
-    """Returns Kueue's labels of an import, with the Project's queue as the default."""
-    own = {key: value for key, value in labels.items() if key.startswith(LABEL_PREFIX_KUEUE)}
+    """Returns Kueue's labels of an import, with the Project's queue as the default.
+
+    An empty name counts as none: Kueue ignores such a Job, so nothing would ever start it.
+    """
+    own = {
+        key: value
+        for key, value in labels.items()
+        if key.startswith(LABEL_PREFIX_KUEUE) and (value or key != LABEL_QUEUE)
+    }
     return own if queue_name is None else {LABEL_QUEUE: queue_name, **own}
 
 
