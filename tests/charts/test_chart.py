@@ -11,6 +11,7 @@ import pytest
 import yaml
 from tests.charts.conftest import CHART, Helm, Manifest, Render
 
+from pgimport.api.main import STOP_SECONDS
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.names import (
     EARLIER_NAMES,
@@ -342,6 +343,15 @@ def test_the_apis_strategy_is_named_as_a_whole(render: Render) -> None:
     """Kubernetes refuses an upgrade to the strategy Recreate that keeps the parameters of RollingUpdate."""
     spec = find(render({"api": {"enabled": True}, "uploads": UPLOADS}), "Deployment", "pgimport-api")["spec"]
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_a_replica_serves_until_no_request_comes_to_it(render: Render) -> None:
+    """Kubernetes ends a pod while it still tells the nodes. A single replica has nobody to take over."""
+    for replicas, hooks in ((1, None), (2, {"preStop": {"sleep": {"seconds": 5}}})):
+        documents = render({"api": {"enabled": True, "replicas": replicas}, "uploads": UPLOADS})
+        spec = find(documents, "Deployment", "pgimport-api")["spec"]["template"]["spec"]
+        assert spec["containers"][0].get("lifecycle") == hooks
+        assert spec["terminationGracePeriodSeconds"] > STOP_SECONDS + 5
 
 
 def test_an_ingress_leads_to_the_api(render: Render) -> None:
