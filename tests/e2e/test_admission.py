@@ -327,6 +327,18 @@ BAD = [
         id="a limit that is no quantity",
     ),
     pytest.param(
+        PROJECT,
+        {"spec.podTemplate": {"metadata": {"labels": {"team": "a b"}}}},
+        r"spec\.podTemplate\.metadata\.labels: .*no label: write a key like team",
+        id="a pod's label with a space",
+    ),
+    pytest.param(
+        PROJECT,
+        {"spec.podTemplate": {"spec": {"nodeSelector": {"a b": "c"}}}},
+        r"spec\.podTemplate\.spec\.nodeSelector: .*no label: write a key like team",
+        id="a node's label that none can have",
+    ),
+    pytest.param(
         PROJECT, {"spec.namespace": "kube-system"}, r"spec\.namespace: .*must not begin with kube-", id="kube-system"
     ),
     pytest.param(

@@ -74,6 +74,19 @@ def test_the_name_of_a_queue_fits_into_a_label() -> None:
             ProjectSpec.model_validate({**project, "queueName": name})
 
 
+@pytest.mark.parametrize("labels", [{"team": "a b"}, {"a b": "c"}, {"team": "x" * 64}, {"Ex/team": "a"}])
+def test_the_labels_of_pods_are_labels(labels: dict[str, str]) -> None:
+    """The API server would refuse each Job, and each import of the Project would fail for good."""
+    project = {"organizationID": "capy", "namespace": "shop", "server": SERVER}
+    for template in ({"metadata": {"labels": labels}}, {"spec": {"nodeSelector": labels}}):
+        with pytest.raises(ValidationError, match="no label: write a key like team"):
+            ProjectSpec.model_validate({**project, "podTemplate": template})
+    fine = {"team": "", "example.com/team": "A.b_c-1", "kubernetes.io/os": "linux"}
+    ProjectSpec.model_validate(
+        {**project, "podTemplate": {"metadata": {"labels": fine}, "spec": {"nodeSelector": fine}}}
+    )
+
+
 def test_a_storage_limit_may_be_bytes_or_a_quantity() -> None:
     for value, limit in ((1024, 1024), ("10Gi", 10 * 2**30)):
         body = {"organizationID": "capy", "namespace": "shop", "server": SERVER, "storageLimitBytes": value}

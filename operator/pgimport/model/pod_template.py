@@ -1,12 +1,14 @@
 """Defines `Project.spec.podTemplate`: the part of a PodTemplateSpec that a platform's admin sets for import pods.
 
-Large Kubernetes structures, such as affinity, are not validated here (x-kubernetes-preserve-unknown-fields). The API
+A wrong label is refused, because each Job with it would fail an import for good. Large Kubernetes structures, such as
+affinity, are not validated here (x-kubernetes-preserve-unknown-fields). The API
 server checks them when it creates the Job, and its answer becomes the import's error.
 """
 
+import re
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from pgimport.model.base_models import StrictModel
 from pgimport.model.import_spec import Resources
@@ -19,12 +21,40 @@ _TextMap = Annotated[
     dict[ShortText, _Text],
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string", "maxLength": 4096}}),
 ]
+_LABEL_KEY = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[0-9A-Za-z]([-0-9A-Za-z_.]{0,61}[0-9A-Za-z])?$"
+_LABEL_VALUE = "^([0-9A-Za-z]([-0-9A-Za-z_.]{0,61}[0-9A-Za-z])?)?$"
+LABEL_RULE = "no label: write a key like team or example.com/team, and a value of up to 63 letters, digits, -, _ and ."
+
+
+def _check_labels(labels: dict[str, str]) -> dict[str, str]:
+    if not all(re.fullmatch(_LABEL_KEY, key) and re.fullmatch(_LABEL_VALUE, labels[key]) for key in labels):
+        raise ValueError(LABEL_RULE)
+    return labels
+
+
+_Labels = Annotated[
+    dict[ShortText, str],
+    AfterValidator(_check_labels),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": _MAX_ITEMS,
+            "additionalProperties": {"type": "string", "maxLength": 63},
+            "x-kubernetes-validations": [
+                {
+                    "rule": f"self.all(key, key.matches('{_LABEL_KEY}') && self[key].matches('{_LABEL_VALUE}'))",
+                    "message": LABEL_RULE,
+                }
+            ],
+        }
+    ),
+]
 
 
 class PodTemplateMetadata(StrictModel):
     """Labels and annotations of import pods."""
 
-    labels: _TextMap = Field(default={}, description="Labels of the pods. The operator's own labels take precedence.")
+    labels: _Labels = Field(default={}, description="Labels of the pods. The operator's own labels take precedence.")
     annotations: _TextMap = Field(
         default={}, description="Annotations of the pods. The operator's own annotations take precedence."
     )
@@ -39,7 +69,7 @@ class PullSecret(StrictModel):
 class PodTemplateSpec(StrictModel):
     """Placement and defaults of import pods."""
 
-    node_selector: _TextMap = Field(default={}, description="Labels that a node must have to run the pods.")
+    node_selector: _Labels = Field(default={}, description="Labels that a node must have to run the pods.")
     affinity: _AnyObject | None = Field(default=None, description="Affinity and anti-affinity of the pods.")
     tolerations: list[_AnyObject] = Field(
         default=[], max_length=_MAX_ITEMS, description="Taints of nodes that the pods tolerate."

@@ -22,6 +22,7 @@ _KEPT = frozenset(
         "maximum",
         "maxItems",
         "maxLength",
+        "maxProperties",
         "minimum",
         "minItems",
         "minLength",
