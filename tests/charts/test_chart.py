@@ -345,6 +345,16 @@ def test_the_apis_strategy_is_named_as_a_whole(render: Render) -> None:
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
 
+@pytest.mark.parametrize("organization", ["42", "acme #1", "acme: eu", 'say "hi"'])
+def test_the_initial_key_is_of_the_named_organization(render: Render, organization: str) -> None:
+    """In YAML, ` #` begins a comment: the key was of the organization acme."""
+    key = {"enabled": True, "organizationID": organization}
+    (container,) = dict(pods(render({"api": {"enabled": True, "initialKey": key}})))["Job pgimport-initial-key"][
+        "containers"
+    ]
+    assert f"--organization={organization}" in container["args"]
+
+
 def test_a_replica_serves_until_no_request_comes_to_it(render: Render) -> None:
     """Kubernetes ends a pod while it still tells the nodes. A single replica has nobody to take over."""
     for replicas, hooks in ((1, None), (2, {"preStop": {"sleep": {"seconds": 5}}})):
