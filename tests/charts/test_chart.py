@@ -408,6 +408,10 @@ def test_the_apis_service(render: Render) -> None:
     node_port = {"type": "NodePort", "nodePort": 30090}
     service = find(render({"api": {"enabled": True, "service": node_port}}), "Service", "pgimport-api")["spec"]
     assert (service["type"], service["ports"][0]["nodePort"]) == ("NodePort", 30090)
+    internal = {"service.beta.kubernetes.io/azure-load-balancer-internal": "true"}
+    balancer = {"type": "LoadBalancer", "annotations": internal}
+    service = find(render({"api": {"enabled": True, "service": balancer}}), "Service", "pgimport-api")
+    assert (service["spec"]["type"], service["metadata"]["annotations"]) == ("LoadBalancer", internal)
 
 
 def test_the_api_reads_no_secret_but_the_keys(render: Render) -> None:
