@@ -1,7 +1,8 @@
 -- Builds the statements that give the objects of some roles in this database to a new owner: schemas first, because the
 -- new owner needs CREATE on the schema of each object. Leaves out sequences of columns, which follow their table. Policies
 -- for these roles apply to the new owner instead, after the tables belong to it. PostgreSQL has no statement for the owner
--- of an extension, of default privileges and of a user mapping.
+-- of an extension, of default privileges and of a user mapping. Temporary objects that a crash of the server has left
+-- stay as they are: nobody has CREATE on their schema, and the next session with this schema drops them.
 (SELECT format('ALTER %%s %%s OWNER TO %%I', k.keyword, o.identity, %(owner)s::text)
   FROM pg_shdepend AS s
   JOIN pg_database AS d ON d.oid = s.dbid
@@ -17,6 +18,7 @@
                ('publication', 'PUBLICATION'), ('server', 'SERVER'), ('language', 'LANGUAGE')) AS k(type, keyword) ON k.type = o.type
  WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o'
    AND d.datname = current_database() AND r.rolname = ANY (%(owners)s::text[])
+   AND coalesce(o.schema, '') !~ '^pg_temp_'
    AND NOT (o.type = 'sequence' AND EXISTS (
            SELECT FROM pg_depend AS p
             WHERE p.classid = 'pg_class'::regclass AND p.objid = s.objid
@@ -31,6 +33,7 @@
    JOIN pg_namespace AS n ON n.oid = c.relnamespace
   CROSS JOIN unnest(p.polroles) AS u(role)
    LEFT JOIN pg_roles AS r ON r.oid = u.role
+  WHERE n.nspname !~ '^pg_temp_'
   GROUP BY p.oid, p.polname, n.nspname, c.relname
  HAVING bool_or(r.rolname = ANY (%(owners)s::text[]))
   ORDER BY p.oid)
