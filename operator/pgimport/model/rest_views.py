@@ -117,8 +117,8 @@ class Preview(ResponseModel):
     )
     data_as_of: Time | None = Field(
         default=None,
-        description="The time of the source's snapshot that the last completed import copied. It is absent if no"
-        " import was completed, or if a dump file was imported.",
+        description="The time of the source's snapshot that the last completed import copied. A copy of another"
+        " preview has the value of that preview. It is absent if nothing was imported, or if a dump file was imported.",
     )
     created_at: Time = Field(description="The time at which the preview database was created.")
     expires_at: Time | None = Field(

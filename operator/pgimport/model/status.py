@@ -347,7 +347,8 @@ class PreviewStatus(LenientModel):
     data_as_of: Time | None = Field(
         default=None,
         description="The time of the snapshot of the source that the last completed import copied, by the source's"
-        " clock. It is absent if no import was completed, or if a dump file was imported.",
+        " clock. A copy of another preview has the value of that preview. It is absent if nothing was imported, or if"
+        " a dump file was imported.",
     )
     expires_at: Time | None = Field(default=None, description="The time at which the operator drops the database.")
     renewed_at: Time | None = Field(
