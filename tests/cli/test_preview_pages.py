@@ -137,6 +137,8 @@ def test_only_the_name_of_a_service_needs_a_tunnel(host: str, service: tuple[str
         ("A=1\nDATABASE_URL=old\nB=2\n", "A=1\nDATABASE_URL=postgresql://new\nB=2\n"),
         ("export DATABASE_URL='old'", "export DATABASE_URL=postgresql://new\n"),
         ("MY_DATABASE_URL=x", "MY_DATABASE_URL=x\nDATABASE_URL=postgresql://new\n"),
+        ("A=1\r\nDATABASE_URL=old\r\n", "A=1\r\nDATABASE_URL=postgresql://new\r\n"),
+        ("A='one\u2028two\x0c'\n\n", "A='one\u2028two\x0c'\n\nDATABASE_URL=postgresql://new\n"),
     ],
 )
 def test_an_env_file_keeps_its_other_lines(before: str, after: str) -> None:

@@ -47,7 +47,10 @@ def print_url(context: CommandContext, arguments: argparse.Namespace) -> int:
         return 0
     path = Path(arguments.write_env)
     try:
-        write_private(path, replace_variable(path.read_text() if path.exists() else "", VARIABLE, uri))
+        target = path.resolve()  # a symbolic link stays one
+        if target.exists() and not target.is_file():
+            raise CommandFailed(f"{path} is no regular file. To print the URL, leave --write-env out.")
+        write_private(target, replace_variable(_read_text(target), VARIABLE, uri))
     except (OSError, UnicodeDecodeError) as error:
         raise CommandFailed(f"{path} cannot be written: {error}") from None
     context.screen.print_note(f"{path} has {VARIABLE} of preview {arguments.name}; only you can read it")
@@ -121,18 +124,27 @@ def find_service(host: str) -> tuple[str, str] | None:
 def replace_variable(text: str, name: str, value: str) -> str:
     """Sets a variable in the text of an env file, and keeps all other lines, and `export` before the variable."""
     quoted = value if _PLAIN_VALUE.fullmatch(value) else "'" + value.replace("'", "'\\''") + "'"
-    pattern, line = re.compile(rf"((?:export\s+)?){name}=.*"), f"{name}={quoted}"
-    lines = text.splitlines()
+    pattern, line = re.compile(rf"((?:export\s+)?){name}=.*?(\r?)"), f"{name}={quoted}"
+    lines = text.removesuffix("\n").split("\n") if text else []
     matches = [pattern.fullmatch(old) for old in lines]
-    kept = [f"{match[1]}{line}" if match else old for match, old in zip(matches, lines, strict=True)]
+    kept = [f"{match[1]}{line}{match[2]}" if match else old for match, old in zip(matches, lines, strict=True)]
     return "\n".join(kept if any(matches) else [*kept, line]) + "\n"
+
+
+def _read_text(path: Path) -> str:
+    """Returns the text of a file with its own newlines, and an empty text for a file that does not exist."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def write_private(path: Path, text: str) -> None:
     """Writes a file that only the user can read, at once."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
         Path(temporary).replace(path)
     except BaseException:
