@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import ROOT, FakeKubectl
+from tests.cli.conftest import ROOT, CommandResult, FakeKubectl
 from tests.cli.kubernetes_objects import Json, a_failed_import, a_preview, a_running_import, a_time, an_import
 from tests.cli.terminal import open_terminal
 
@@ -326,6 +326,67 @@ def test_logs_print_the_last_words_of_a_pod_that_is_gone(kubectl: FakeKubectl) -
     ended = kubectl.run("import", "logs", "debian")
     assert ended.out == '{"log": {"message": "last words"}}\npg_dump: error: ...\n'
     assert ended.err == "pod pgi-debian-1 is gone; the status keeps its last output\n"
+
+
+def write_url(kubectl: FakeKubectl, path: Path) -> CommandResult:
+    values = {"host": "h", "port": "5432", "dbname": "d", "user": "u", "password": "p", "uri": URL}
+    data = {name: base64.b64encode(value.encode()).decode() for name, value in values.items()}
+    kubectl.answer("get previewdatabases.capydb.dev", a_preview())
+    kubectl.answer("get secret pr-42-connection", {"data": data})
+    return kubectl.run("preview", "url", "pr-42", "--write-env", str(path))
+
+
+def test_an_env_file_behind_a_link_is_written_and_the_link_stays(kubectl: FakeKubectl) -> None:
+    link, target = kubectl.folder / ".env", kubectl.folder / "env.shared"
+    target.write_text("A=1\n")
+    link.symlink_to(target)
+    assert write_url(kubectl, link).code == 0
+    assert link.is_symlink()
+    assert target.read_text() == f"A=1\nDATABASE_URL={URL}\n"
+
+
+def test_a_device_is_not_replaced_by_an_env_file(kubectl: FakeKubectl) -> None:
+    device = kubectl.folder / "device"
+    device.symlink_to("/dev/null")
+    ended = write_url(kubectl, device)
+    assert (ended.code, device.is_symlink()) == (1, True)
+    assert "is no regular file" in ended.err
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "is no regular file"), ("", "is empty")])
+def test_a_dump_without_a_size_is_not_uploaded(kubectl: FakeKubectl, content: str | None, reason: str) -> None:
+    dump = kubectl.folder / "shop.dump"
+    dump.symlink_to("/dev/null") if content is None else dump.write_text(content)
+    kubectl.answer("get previewdatabases.capydb.dev", a_preview())
+    ended = kubectl.run(
+        *("import", "create", "x", "--dump", str(dump), "--preview", "pr-42"),
+        PGIMPORT_API_URL="http://127.0.0.1:1",
+        PGIMPORT_API_KEY="k",
+    )
+    assert ended.code == 1
+    assert reason in ended.err
+
+
+def test_a_url_that_is_no_text_is_refused_in_one_line(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get previewdatabases.capydb.dev", a_preview())
+    words = ("import", "create", "x", "--from-file", "-", "--preview", "pr-42")
+    url = kubectl.folder / "url"
+    url.write_bytes(b"\xff")
+    with url.open("rb") as stdin, kubectl.start(*words, stdin=stdin, PYTHONIOENCODING="utf-8:strict") as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.startswith("pgimport: standard input cannot be read: ")
+
+
+@pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 1), (">&-", 0), ("2>&- <&-", 0)])
+def test_an_output_that_takes_nothing_is_no_crash(kubectl: FakeKubectl, redirection: str, code: int) -> None:
+    kubectl.answer("get", {"items": [an_import("completed", "Completed")]})
+    command = f"exec {sys.executable} -m pgimport cli import list {redirection}"
+    ended = subprocess.run(
+        ["sh", "-c", command], env=kubectl.environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == code
+    assert ended.stderr == ("pgimport: [Errno 28] No space left on device\n" if code else "")
 
 
 @pytest.mark.parametrize("verb", ["reset", "delete"])

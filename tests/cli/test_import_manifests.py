@@ -59,8 +59,9 @@ def test_a_url_is_checked_and_never_quoted() -> None:
 
 def test_a_key_has_a_default_or_is_required() -> None:
     assert parse_key("source", "SECRET/KEY", "url") == {"name": "source", "key": "url"}
-    with pytest.raises(CommandFailed, match="write SECRET/KEY"):
-        parse_key("source", "SECRET/KEY")
+    for text in ("source", "source/", "/key", "shop/source/url"):
+        with pytest.raises(CommandFailed, match="write SECRET/KEY"):
+            parse_key(text, "SECRET/KEY")
 
 
 @pytest.mark.parametrize(

@@ -133,14 +133,14 @@ def _read_url(arguments: argparse.Namespace, context: CommandContext) -> str | N
         if value is None:
             raise CommandFailed(f"the environment has no variable {arguments.from_env}")
         return check_url(value, f"variable {arguments.from_env}")
-    if arguments.from_file == "-":
-        return check_url(sys.stdin.read(), "standard input")
-    if arguments.from_file:
-        try:
-            return check_url(Path(arguments.from_file).read_text(encoding="utf-8"), arguments.from_file)
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandFailed(f"{arguments.from_file} cannot be read: {error}") from None
-    return None
+    if not arguments.from_file:
+        return None
+    where = "standard input" if arguments.from_file == "-" else arguments.from_file
+    try:
+        text = sys.stdin.read() if arguments.from_file == "-" else Path(where).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(f"{where} cannot be read: {error}") from None
+    return check_url(text, where)
 
 
 def _build_source(context: CommandContext, arguments: argparse.Namespace, name: str, project: str) -> Json:

@@ -50,7 +50,7 @@ def parse_key(text: str, form: str, default_key: str | None = None) -> dict[str,
     """Parses NAME/KEY. Raises CommandFailed."""
     name, _, key = text.partition("/")
     key = key or default_key or ""
-    if not name or not key:
+    if not name or not key or "/" in key:
         raise CommandFailed(f"{text!r} names no key: write {form}")
     return {"name": name, "key": key}
 

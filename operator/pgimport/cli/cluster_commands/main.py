@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from pgimport.cli.cluster_commands.command_context import CommandContext
-from pgimport.cli.cluster_commands.errors import EXIT_PROGRAM_MISSING, CommandFailed
+from pgimport.cli.cluster_commands.errors import EXIT_FAILED, EXIT_PROGRAM_MISSING, CommandFailed
 from pgimport.cli.cluster_commands.kubectl import Kubectl
-from pgimport.cli.cluster_commands.screen import Screen, end_broken_pipe, make_printable
+from pgimport.cli.cluster_commands.screen import Screen, give_up_stdout, make_printable, open_missing_streams
 from pgimport.cli.messages import print_error
 from pgimport.extras import explain_missing_package
 
@@ -55,6 +55,7 @@ COMMANDS = {
 
 def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Returns the exit code. Ends the programs that the command has started, also after a signal."""
+    open_missing_streams()
     make_printable(sys.stdout, sys.stderr)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(EXIT_TERMINATED))
@@ -72,8 +73,12 @@ def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        end_broken_pipe()
+        give_up_stdout()
         return EXIT_BROKEN_PIPE
+    except OSError as error:  # of a full disk behind stdout, or a kubectl that is not executable
+        give_up_stdout()
+        print_error(f"pgimport: {error}")
+        return EXIT_FAILED
 
 
 def _find_function(arguments: argparse.Namespace) -> Callable[[CommandContext, argparse.Namespace], int]:

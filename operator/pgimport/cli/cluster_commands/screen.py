@@ -120,8 +120,15 @@ def make_printable(*streams: TextIO) -> None:
             reconfigure(errors="backslashreplace")
 
 
-def end_broken_pipe() -> None:
-    """Keeps Python from another error at its exit, after the reader of stdout has gone."""
+def open_missing_streams() -> None:
+    """Gives the process the standard streams that its parent has closed."""
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 (until the process ends)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
+def give_up_stdout() -> None:
+    """Keeps Python from another error at its exit, after stdout could not be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -32,9 +32,13 @@ def upload_dump(context: CommandContext, path: Path, project: str) -> dict[str, 
     api, key = context.environment.get("PGIMPORT_API_URL"), context.environment.get("PGIMPORT_API_KEY")
     if not api or not key:
         raise CommandFailed("--dump uploads through the HTTP API: set PGIMPORT_API_URL and PGIMPORT_API_KEY")
+    if path.exists() and not path.is_file():
+        raise CommandFailed(f"{path} is no regular file. Write the dump to a file: its size must be known.")
     try:
         with path.open("rb") as file:
             size = path.stat().st_size
+            if size == 0:
+                raise CommandFailed(f"{path} is empty")
             url = f"{api.rstrip('/')}/v1/projects/{project}/imports/uploads"
             answer = _call(url, "POST", b"", {"Authorization": f"Bearer {key}"})
             upload = json.loads(answer)["upload"]
