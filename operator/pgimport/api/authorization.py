@@ -25,9 +25,13 @@ class CallerAccess:
     cache: JsonCache
     caller: Caller
 
+    def has_scope(self, scope: ApiScope) -> bool:
+        """Tells whether the caller has the scope."""
+        return scope in self.caller.scopes
+
     def require_scope(self, scope: ApiScope) -> None:
         """Raises ApiError 403 if the caller does not have the scope."""
-        if scope not in self.caller.scopes:
+        if not self.has_scope(scope):
             raise ApiError(403, f"the API key lacks the scope {scope.value}")
 
     def find_project(self, name: str, kind: str = "project") -> ProjectObject:

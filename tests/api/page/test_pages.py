@@ -122,6 +122,29 @@ def test_a_key_that_only_reads_changes_nothing(api: Api) -> None:
     assert page.post("/previews", project="shop").status_code == 403
 
 
+def test_a_key_that_only_reads_is_offered_no_change(api: Api) -> None:
+    job = start_import(api)
+    assert PageClient(api).post("/previews", project="shop", name="read-only").status_code == 303
+    for key, offered in (("all", True), ("reads", False)):
+        page = PageClient(api, key)
+        texts = [page.get(path).text for path in ("/imports", f"/imports/{job}", "/previews")]
+        parts = ("/ui/imports/new", f"/ui/imports/{job}/cancel", '<form method="post" action="/ui/previews"')
+        assert [part in text for part, text in zip(parts, texts, strict=True)] == [offered] * 3
+        assert ("/delete" in texts[2]) is offered
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"), [({}, "enter a source, or"), ({"source_url": SOURCE, "upload_key": "shop/x"}, "not both")]
+)
+def test_a_form_without_exactly_one_source_is_refused_in_words_of_the_page(
+    page: PageClient, fields: dict[str, str], text: str
+) -> None:
+    answer = page.post("/imports/new", project="shop", **fields)
+    assert answer.status_code == 400
+    assert text in answer.text
+    assert "upload_key must" not in answer.text
+
+
 def test_an_import_is_started_from_a_form(api: Api, page: PageClient) -> None:
     answer = page.post("/imports/new", project="shop", source_url=SOURCE, recreate="on")
     assert answer.status_code == 303, answer.text
@@ -184,7 +207,7 @@ def test_an_expired_preview_gets_a_new_database_on_the_page(api: Api, page: Page
     assert page.post("/previews/shop.past/delete", name="past").status_code == 303
 
 
-@pytest.mark.parametrize("hours", ["0", "169", "x", "1e9"])
+@pytest.mark.parametrize("hours", ["0", "169", "x", "1e9", "9" * 5000], ids=lambda text: text[:9])
 def test_hours_follow_the_rules_of_the_api(page: PageClient, hours: str) -> None:
     answer = page.post("/previews", project="shop", ttl_hours=hours)
     assert answer.status_code == 400

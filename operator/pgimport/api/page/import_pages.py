@@ -59,6 +59,7 @@ def show_imports(access: PageAccess, project: str = "", state: str = "", limit: 
         "limit": limit,
         "seen": seen,
         "plot": plot_durations([item for _, item in imports]),
+        "may_write": access.has_scope(ApiScope.PROJECTS_WRITE),
     }
     return render("imports.html", values)
 
@@ -111,6 +112,7 @@ def show_import(job_id: str, access: PageAccess, context: CurrentContext) -> Res
         "tab": "imports",
         "view": view,
         "seen": seen,
+        "may_write": access.has_scope(ApiScope.PROJECTS_WRITE),
         "plot": plot_progress(context.progress_history.list_samples(view.import_object.meta.uid)),
     }
     return render("import.html", values)
@@ -154,6 +156,10 @@ def _read_request(form: dict[str, str]) -> ImportRequest:
     owner = form.get("preview_database_id", "").partition(".")[0]
     if owner not in ("", form.get("project")):
         raise ApiError(400, f"the target is in the project {owner}; choose this project, or another target")
+    if "source_url" not in form and "upload_key" not in form:
+        raise ApiError(400, "enter a source, or choose a dump file and wait for its upload")
+    if "source_url" in form and "upload_key" in form:
+        raise ApiError(400, "enter a source or choose a dump file, not both")
     return parse_form(ImportRequest, values | {"recreate": "recreate" in form})
 
 

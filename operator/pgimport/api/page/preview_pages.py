@@ -31,6 +31,7 @@ from pgimport.model.names import PREVIEWS
 
 router = APIRouter()
 MAX_PREVIEWS = 1000
+MAX_DIGITS = 9  # of a number of hours; so many are too many anyway
 _LIST = f"{PREFIX}/previews"
 
 
@@ -65,7 +66,7 @@ def _read_request(form: dict[str, str]) -> PreviewRequest:
 
 def _read_hours(form: dict[str, str]) -> object:
     text = form.get("ttl_hours", "")
-    return int(text) if text.isascii() and text.isdecimal() else text
+    return int(text[:MAX_DIGITS]) if text.isascii() and text.isdecimal() else text
 
 
 def _copy_preview(
@@ -147,5 +148,6 @@ def _render_previews(
         "projects": [owner.meta.name for owner in projects],
         "project": project,
         "error": error.text if error else "",
+        "may_write": access.has_scope(ApiScope.PROJECTS_WRITE),
     }
     return render("previews.html", values, error.status if error else 200)
