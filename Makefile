@@ -109,7 +109,7 @@ test-pythons: setup ## run the quick unit tests on Python 3.11, 3.13 and 3.14
 e2e: setup ## run the tests against the cluster of `make up`, and the thorough ones
 	@# First the tests that share the cluster. Then those that need it for themselves, beside those that need none.
 	@status=0; \
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "cluster and not exclusive and not kueue" || status=1; \
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "cluster and not exclusive and not kueue and not ingress" || status=1; \
 	$(MAKE) --jobs 2 --keep-going --output-sync=target exclusive thorough || status=1; \
 	exit $$status
 
@@ -124,6 +124,10 @@ thorough: setup
 .PHONY: kueue
 kueue: up ## run the tests of queues with Kueue's own controller, which it builds first (twelve minutes)
 	@$(BIN)/python -m pytest --numprocesses 0 -m kueue
+
+.PHONY: ingress
+ingress: up ## use API and page through an Ingress and a Gateway of Traefik, which it builds first (ten minutes)
+	@$(BIN)/python -m pytest --numprocesses 0 -m ingress
 
 .PHONY: majors
 majors: setup ## run the tests of the target server on the majors between the oldest and the newest

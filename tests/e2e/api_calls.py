@@ -99,10 +99,10 @@ class Curl:
         raise AssertionError(f"{job} has not ended: {body}")
 
 
-def make_key(*options: str) -> str:
+def make_key(*options: str, namespace: str = SYSTEM_NAMESPACE) -> str:
     """Creates an API key with `pgimport keys create` and the user's own kubeconfig."""
     done = subprocess.run(
-        [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", SYSTEM_NAMESPACE, "create", *options],
+        [sys.executable, "-m", "pgimport", "cli", "keys", "--namespace", namespace, "create", *options],
         env={**kubectl.environment(), "PYTHONPATH": str(OPERATOR)},
         capture_output=True,
         text=True,

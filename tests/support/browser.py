@@ -28,11 +28,11 @@ def _find_chromium() -> str:
 
 
 @contextmanager
-def run_browser() -> Iterator[Browser]:
+def run_browser(*options: str) -> Iterator[Browser]:
     """Runs a browser without windows, which loads nothing but what a test opens."""
     program = _find_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
+        browser = playwright.chromium.launch(executable_path=program, args=[*OPTIONS, *options])
         try:
             yield browser
         finally:
