@@ -137,7 +137,7 @@ def test_a_key_that_only_reads_is_offered_no_change(api: Api) -> None:
     ("fields", "text"), [({}, "enter a source, or"), ({"source_url": SOURCE, "upload_key": "shop/x"}, "not both")]
 )
 def test_a_form_without_exactly_one_source_is_refused_in_words_of_the_page(
-    page: PageClient, fields: dict[str, str], text: str
+    page: PageClient, fields: dict[str, Any], text: str
 ) -> None:
     answer = page.post("/imports/new", project="shop", **fields)
     assert answer.status_code == 400
