@@ -358,3 +358,21 @@ def test_text_from_a_database_in_latin1_stops_nothing(scenario: PreviewScenario,
         assert f"a prepared transaction (� {scenario.owner} of {scenario.owner})" in failure.message
     drop_preview(scenario.access, scenario.database, scenario.owner)
     assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
+
+
+def test_a_tenant_in_a_template_does_not_stop_what_is_created_from_it(scenario: PreviewScenario) -> None:
+    """PUBLIC may connect to a new database. Seen before: `source database … is being accessed by other users`."""
+    template, victim = f"{scenario.database}_template", build_scenario(scenario.server, scenario.access)
+    scenario.server.execute(f"CREATE DATABASE {template} TEMPLATE template0 IS_TEMPLATE true")
+    with ExitStack() as stack:
+        _hold(scenario, stack, "BEGIN", f"PREPARE TRANSACTION '{template}'", dbname=template)
+        victim_preview = victim.database, victim.owner, victim.owner_password, victim.mark
+        reset_preview(victim.access, *victim_preview, templates=[template])
+        (warning,) = read_server_properties(scenario.access, (), [template]).warnings
+        assert f'ALTER DATABASE "{template}" ALLOW_CONNECTIONS false' in warning
+        _hold(scenario, stack, dbname=template)
+        prepare_shadow(victim.access, dataclasses.replace(victim.shadow_plan, templates=[template]))
+    scenario.server.execute(f"ALTER DATABASE {template} ALLOW_CONNECTIONS false")
+    assert read_server_properties(scenario.access, (), [template]).warnings == ()
+    scenario.server.execute(f"ALTER DATABASE {template} IS_TEMPLATE false")
+    scenario.server.execute(f"DROP DATABASE {template}")

@@ -1,6 +1,7 @@
 """Creates a database with a wanted encoding and locale, from a template that has them, or with the nearest locale."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -12,7 +13,11 @@ from pgimport.model.import_choices import LocaleProvider
 from pgimport.model.import_spec import TargetLocale
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.result import SourceInfo
-from pgimport.server.connection import Connection, read_query
+from pgimport.server.connection import Connect, Connection, read_query
+from pgimport.server.disconnection import disconnecting
+from pgimport.server.prepared_transactions import read_prepared_transactions, roll_back_prepared
+from pgimport.server.server_access import Access
+from pgimport.server.sessions import read_sessions
 
 LIBC, ICU, BUILTIN = "c", "i", "b"
 _PROVIDERS = {LocaleProvider.LIBC: LIBC, LocaleProvider.ICU: ICU, LocaleProvider.BUILTIN: BUILTIN}
@@ -77,7 +82,15 @@ def build_wanted_database(
     )
 
 
-def create_database(connection: Connection, name: str, wanted: WantedDatabase, owner: str | None = None) -> None:
+def create_database(
+    connection: Connection,
+    access: Access,
+    name: str,
+    wanted: WantedDatabase,
+    owner: str | None = None,
+    *,
+    connect: Connect,
+) -> None:
     """Creates the database with the wanted locale, or with the first fallback that the server accepts.
 
     Copies the first template with this encoding and locale, else template0: PostgreSQL allows another encoding or
@@ -91,7 +104,8 @@ def create_database(connection: Connection, name: str, wanted: WantedDatabase, o
     for index, choice in enumerate(choices):
         template = next((name for name, locale in templates if locale.is_same(choice)), None)
         if template is not None:
-            connection.execute(statement + sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)))
+            with _vacating(connection, access, template, connect):
+                connection.execute(statement + sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)))
             return
         try:
             connection.execute(
@@ -104,6 +118,17 @@ def create_database(connection: Connection, name: str, wanted: WantedDatabase, o
                 raise
         else:
             return
+
+
+def _vacating(connection: Connection, access: Access, template: str, connect: Connect) -> AbstractContextManager[None]:
+    """Ends what keeps a template from being copied: sessions and prepared transactions of other roles than the admin.
+
+    PUBLIC may connect to a new database. So each tenant can enter a template that allows connections.
+    """
+    roll_back_prepared(access, read_prepared_transactions(connection, [template]), connect)
+    if not read_sessions(connection, databases=[template]):
+        return nullcontext()
+    return disconnecting(access, template, connect, keeps_admin=True)
 
 
 def describe_fallback(connection: Connection, database: str, wanted: WantedDatabase) -> list[str]:
@@ -181,25 +206,6 @@ def _read_templates(connection: Connection, names: Sequence[str]) -> list[tuple[
         if row is not None and row[6]:
             templates.append((name, DatabaseLocale(*row[:6])))
     return templates
-
-
-def describe_unusable_templates(connection: Connection, names: Sequence[str]) -> list[str]:
-    """Returns a warning for each template of the Project that does not exist, or that this role may not copy."""
-    warnings = []
-    for name in names:
-        row = connection.execute(read_query("database_locale"), {"database": name}).fetchone()
-        if row is None:
-            warnings.append(
-                f"spec.server.templates: the target server has no database {name}, so databases are created without"
-                " what it should bring. Create it, or correct the name"
-            )
-        elif not row[6]:
-            statement = sql.SQL("ALTER DATABASE {} IS_TEMPLATE true").format(sql.Identifier(name)).as_string(connection)
-            warnings.append(
-                f"spec.server.templates: the admin may not copy database {name}, so databases are created without what"
-                f" it should bring. As its owner or a superuser, run {statement}"
-            )
-    return warnings
 
 
 def _describe_refusal(locale: DatabaseLocale, error: psycopg.Error) -> Failure:

@@ -72,6 +72,7 @@ def _open_database(connection: Connection, transaction: PreparedTransaction) -> 
         return
     alter = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {} CONNECTION LIMIT {}")
     name = sql.Identifier(transaction.database)
+    connection.execute("SET lock_timeout = '1s'")  # a prepared transaction may lock the row in pg_database
     connection.execute(alter.format(name, sql.Literal(True), sql.Literal(-1)))
     try:
         yield

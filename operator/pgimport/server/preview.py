@@ -96,7 +96,8 @@ def _ensure(connection: Connection, access: Access, plan: PreviewPlan, connect: 
         disallow_connections(connection, databases=(), roles=[plan.role])
         _write_mark(connection, plan.role, plan.mark, DatabasePhase.CREATING)
     if database is None:
-        create_database(connection, plan.database, WantedDatabase(templates=plan.templates), plan.role)
+        properties = WantedDatabase(templates=plan.templates)
+        create_database(connection, access, plan.database, properties, plan.role, connect=connect)
     if database is None or phase is not DatabasePhase.READY:
         _prepare_database(connection, access, plan, connect)
     if database is not None and database.mark is not None:  # an older release marked the database too

@@ -7,16 +7,14 @@
 """
 
 import logging
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from psycopg import errors as postgres
 from psycopg import sql
 
-from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
+from pgimport.model.errors import Conflict, Refused, ServerUnavailable
 from pgimport.model.names import short_hash
 from pgimport.model.observations import MeasuredCopy
 from pgimport.model.owner_comment import (
@@ -41,6 +39,7 @@ from pgimport.server.connection import (
 from pgimport.server.copied_content import take_content
 from pgimport.server.database_locks import lock_database_name, share_database_name
 from pgimport.server.database_settings import build_set_statement
+from pgimport.server.disconnection import disconnecting
 from pgimport.server.prepared_transactions import read_prepared_transactions
 from pgimport.server.preview import PreviewPlan, drop_with_role, finish_preview, refuse_foreign_objects
 from pgimport.server.roles import create_role
@@ -49,7 +48,6 @@ from pgimport.server.sessions import (
     ClientSession,
     allow_connections,
     end_client_sessions,
-    end_sessions,
     read_sessions,
 )
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
@@ -60,9 +58,6 @@ _log = logging.getLogger(__name__)
 FILE_COPY_FROM_BYTES = 64 * 1024 * 1024
 FIRST_WITH_CLONE = 180000  # file_copy_method
 POLL_SECONDS = 0.5
-# CREATE DATABASE waits 5 seconds for sessions in the source to end (CountOtherDBBackends in PostgreSQL's procarray.c).
-DISCONNECT_SECONDS = 6.0
-DISCONNECT_INTERVAL = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +183,7 @@ def _copy_database(
     method, started = _choose_method(connection, size), time.monotonic()
     connection.execute(f"SET statement_timeout = '{int(plan.timeout_seconds)}s'".encode())
     try:
-        with _disconnecting(access, plan, connect):
+        with disconnecting(access, plan.source, connect) if plan.disconnect else nullcontext():
             method = _create_database(connection, plan, method)
     except postgres.ObjectInUse as error:
         raise ServerUnavailable(_describe_use(connection, plan, error)) from error
@@ -276,32 +271,6 @@ def _describe_use(connection: Connection, plan: CopyPlan, error: postgres.Object
     cause = " and ".join(causes) or error.diag.message_detail or error.diag.message_primary
     message = f"database {plan.source}, which is to be copied, is in use: {cause}"
     return Failure(Reason.TARGET_BUSY, message, " ".join(advice))
-
-
-@contextmanager
-def _disconnecting(access: Access, plan: CopyPlan, connect: Connect) -> Iterator[None]:
-    """Ends the sessions in the source during the first seconds of a block, from a second connection.
-
-    CREATE DATABASE must be running: it keeps new sessions waiting, and itself waits some seconds for the old ones.
-    """
-    if not plan.disconnect:
-        yield
-        return
-    ended = threading.Event()
-
-    def end_all() -> None:
-        deadline = time.monotonic() + DISCONNECT_SECONDS
-        with suppress(PgimportError), session(access, connect=connect) as second:
-            while not ended.wait(DISCONNECT_INTERVAL) and time.monotonic() < deadline:
-                end_sessions(second, databases=[plan.source])
-
-    helper = threading.Thread(target=end_all, name=f"disconnect-{plan.source}", daemon=True)
-    helper.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        helper.join()
 
 
 def _complete(connection: Connection, access: Access, plan: CopyPlan, connect: Connect) -> None:

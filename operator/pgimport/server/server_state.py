@@ -8,9 +8,9 @@ from pgimport.model.observations import ObservedContent, ObservedServer, Observe
 from pgimport.model.owner_comment import DatabasePhase, parse_shadow_record
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import Connect, connect, read_query, session
-from pgimport.server.database_locale import describe_unusable_templates
 from pgimport.server.server_access import Access
 from pgimport.server.shared_objects import read_shared_objects
+from pgimport.server.template_warnings import describe_open_templates, describe_unusable_templates
 
 # Since 15 the schema public belongs to pg_database_owner, and PUBLIC may not create objects in it.
 OLDEST_SERVER = 150000
@@ -22,14 +22,14 @@ def read_server_properties(
     """Returns the version, the default locale, the available extensions, and those that the admin can create.
 
     `templates`: databases that the admin should be able to copy; a warning names each template that the admin
-    cannot copy.
+    cannot copy, or to which every role may connect.
 
     Raises ServerUnavailable (ServerNotFit) if the server or its admin does not meet the requirements of an import.
     """
     with session(access, connect=connect) as connection:
         row = connection.execute(read_query("server_properties")).fetchone()
         extensions = connection.execute(read_query("available_extensions"), {"allowed": list(allowed)}).fetchall()
-        warnings = describe_unusable_templates(connection, templates)
+        warnings = describe_unusable_templates(connection, templates) + describe_open_templates(connection, templates)
     if row is None:
         raise _not_fit(access, f"the role {access.user} was dropped")
     version, version_num, superuser, createdb, createrole, standby, default_locale, open_to_public = row

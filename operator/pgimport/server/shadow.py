@@ -34,7 +34,6 @@ from pgimport.server.database_locale import (
     build_wanted_database,
     create_database,
     describe_fallback,
-    describe_unusable_templates,
 )
 from pgimport.server.database_settings import try_settings
 from pgimport.server.drop import drop_database
@@ -43,6 +42,7 @@ from pgimport.server.roles import create_role, drop_role
 from pgimport.server.server_access import Access
 from pgimport.server.sessions import end_access
 from pgimport.server.shared_objects import SharedObjects, read_shared_objects
+from pgimport.server.template_warnings import describe_unusable_templates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ def prepare_shadow(access: Access, plan: ShadowPlan, *, connect: Connect = conne
         if role is None:
             create_role(connection, names.role, plan.password, plan.mark)
         if database is None:
-            create_database(connection, names.database, plan.wanted)
+            create_database(connection, access, names.database, plan.wanted, connect=connect)
         _restrict(connection, plan)
         with session(access, names.database, connect) as shadow_connection:
             created = _prepare_content(shadow_connection, plan)
