@@ -14,7 +14,7 @@ from tests.handlers.stepwise_operator import (
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.model.errors import NotFound
-from pgimport.model.names import IMPORTS, PREVIEWS, attempt_names
+from pgimport.model.names import IMPORTS, LABEL_IMPORT_UID, PREVIEWS, attempt_names
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +80,25 @@ def test_an_import_that_is_deleted_without_its_dependents_leaves_no_job(tenant: 
     jobs = [item["metadata"]["name"] for item in tenant.cluster.get(api_paths.jobs(NAMESPACE))["items"]]
     assert own not in jobs
     assert f"{name}-of-another-owner" in jobs
+
+
+@pytest.mark.isolation
+def test_a_job_with_our_label_lets_the_operator_delete_no_secret_of_others(tenant: Tenant, name: str) -> None:
+    """Whoever may create Jobs chooses their names and labels. Seen before: the Secret of this name was deleted."""
+    create_ready_preview(tenant, name)
+    secret = tenant.status(name, PREVIEWS)["connectionSecret"]
+    for chosen in (secret, f"{name}-app"):
+        meta = {"name": chosen, "labels": {LABEL_IMPORT_UID: "gone"}}
+        tenant.create(api_paths.jobs(NAMESPACE), {"metadata": meta, "spec": {"template": {"spec": {}}}})
+    app = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{name}-app"}}
+    tenant.create(api_paths.core(NAMESPACE, "secrets"), app)
+    before = tenant.read_secret(secret)
+    Operator(tenant.kubernetes).reconcile(PROJECT)
+    jobs = [item["metadata"]["name"] for item in tenant.cluster.get(api_paths.jobs(NAMESPACE))["items"]]
+    assert secret not in jobs
+    assert before is not None
+    assert tenant.read_secret(secret) == before
+    assert tenant.read_secret(f"{name}-app") is not None
 
 
 def test_a_job_created_after_the_clean_up_is_deleted_and_a_cleaned_up_one_stays(tenant: Tenant, name: str) -> None:

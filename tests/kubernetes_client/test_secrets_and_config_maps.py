@@ -22,7 +22,7 @@ def test_our_secret_keeps_its_entries(cluster: KubernetesClient, name: str) -> N
     second = secrets_and_config_maps.create_secret(cluster, "shop", a_secret(name), {"seed": b"second"})
     assert first == second == {"seed": b"\x00first"}
     assert secrets_and_config_maps.read_secret(cluster, "shop", name) == first
-    secrets_and_config_maps.delete_secret(cluster, "shop", name)
+    secrets_and_config_maps.delete_owned_secret(cluster, "shop", name, "import-uid")
     assert secrets_and_config_maps.read_secret(cluster, "shop", name) is None
 
 

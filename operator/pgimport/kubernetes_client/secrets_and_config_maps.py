@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.kubernetes_client.ownership import is_owned, owner_uids, refuse_name
+from pgimport.kubernetes_client.ownership import is_managed, is_owned, owner_uids, refuse_name
 from pgimport.model.errors import Conflict, NotFound
+from pgimport.model.names import LABEL_IMPORT_UID
 
 
 def read_secret(cluster: KubernetesClient, namespace: str, name: str) -> dict[str, bytes] | None:
@@ -109,8 +110,18 @@ def replace_entries(cluster: KubernetesClient, namespace: str, name: str, data: 
     cluster.patch(api_paths.core(namespace, "secrets", name), {"data": _encode(data)})
 
 
-def delete_secret(cluster: KubernetesClient, namespace: str, name: str) -> None:
-    cluster.delete(api_paths.core(namespace, "secrets", name))
+def delete_secret_of_job(cluster: KubernetesClient, namespace: str, name: str) -> None:
+    """Deletes the Secret of an import's Job. Keeps a Secret without the labels of one.
+
+    Whoever may create Jobs can choose the name of a Job, but need not have a right on Secrets.
+    """
+    path = api_paths.core(namespace, "secrets", name)
+    try:
+        body = cluster.get(path)
+    except NotFound:
+        return
+    if is_managed(body) and LABEL_IMPORT_UID in body["metadata"]["labels"]:
+        cluster.delete(path, uid=body["metadata"]["uid"])
 
 
 def delete_owned_secret(cluster: KubernetesClient, namespace: str, name: str, owner_uid: str) -> None:

@@ -18,7 +18,7 @@ from pgimport.kubernetes_client.api_paths import of_key
 from pgimport.kubernetes_client.custom_resources import status_matches
 from pgimport.kubernetes_client.jobs import delete_job
 from pgimport.kubernetes_client.network_policies import ensure_network_policy, remove_network_policy
-from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret
+from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret_of_job
 from pgimport.manifest.network_policy import build_network_policy
 from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
 from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS, namespace_names
@@ -69,7 +69,7 @@ def act_on_project(context: ReconcileContext, observed: ProjectObservation, acti
         case DeleteOrphanedJobs(jobs):
             for job in jobs:
                 delete_job(context.cluster, spec.namespace, job.name, job.uid)
-                delete_secret(context.cluster, spec.namespace, job.name)
+                delete_secret_of_job(context.cluster, spec.namespace, job.name)
         case _:
             raise TypeError(f"not an action on a project: {action!r}")
 
