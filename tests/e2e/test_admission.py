@@ -334,6 +334,12 @@ BAD = [
     ),
     pytest.param(
         PROJECT,
+        {"spec.podTemplate": {"metadata": {"annotations": {"a b": "c"}}}},
+        r"spec\.podTemplate\.metadata\.annotations: .*no annotation: write a key like team",
+        id="a pod's annotation with a space",
+    ),
+    pytest.param(
+        PROJECT,
         {"spec.podTemplate": {"spec": {"nodeSelector": {"a b": "c"}}}},
         r"spec\.podTemplate\.spec\.nodeSelector: .*no label: write a key like team",
         id="a node's label that none can have",

@@ -81,6 +81,9 @@ def test_the_labels_of_pods_are_labels(labels: dict[str, str]) -> None:
     for template in ({"metadata": {"labels": labels}}, {"spec": {"nodeSelector": labels}}):
         with pytest.raises(ValidationError, match="no label: write a key like team"):
             ProjectSpec.model_validate({**project, "podTemplate": template})
+    with pytest.raises(ValidationError, match="no annotation: write a key like team"):
+        ProjectSpec.model_validate({**project, "podTemplate": {"metadata": {"annotations": {"a b": "c"}}}})
+    ProjectSpec.model_validate({**project, "podTemplate": {"metadata": {"annotations": {"Example.com/a": "b c\n"}}}})
     fine = {"team": "", "example.com/team": "A.b_c-1", "kubernetes.io/os": "linux"}
     ProjectSpec.model_validate(
         {**project, "podTemplate": {"metadata": {"labels": fine}, "spec": {"nodeSelector": fine}}}

@@ -16,7 +16,7 @@ from pgimport.model.import_spec import (
     ICU_ONLY,
     LONGEST_TIMEOUT,
 )
-from pgimport.model.pod_template import LABEL_RULE
+from pgimport.model.pod_template import ANNOTATION_RULE, LABEL_RULE
 from pgimport.model.preview_spec import TTL_RULE
 from pgimport.model.project_spec import NAMESPACE_RULE, ONE_PRIMARY
 from pgimport.model.scalar_types import DURATION_PATTERN, QUANTITY_PATTERN, SPEC_TIME_PATTERN, duration_rule
@@ -310,6 +310,7 @@ RULE_VIOLATIONS: dict[str, dict[str, Any]] = {
     UNIQUE_NAMES: {"webhooks": [WEBHOOK, WEBHOOK]},
     NETWORK_RULE: {"sources.allowedCIDRs": ["10.0.0.0/8", "10.0.0.0/33"]},
     NAMESPACE_RULE: {"namespace": "kube-system"},
+    ANNOTATION_RULE: {"podTemplate.metadata.annotations": {"a b": "c"}},
     LABEL_RULE: {"podTemplate.metadata.labels": {"team": "a b"}},
     CRON_RULE: {"schedule": "61 * * * *"},
     ZONE_RULE: {"timeZone": "europe/berlin"},
