@@ -185,6 +185,20 @@ def test_an_import_that_kubernetes_does_not_accept_stalls_the_schedule(
     assert len(list_imports(cluster, f"refused-{status}")) == 1
 
 
+def test_imports_beyond_the_limit_leave_a_quota_before_the_next_import_needs_it(
+    kubernetes: Kubernetes, cluster: KubernetesClient, operator: Operator
+) -> None:
+    key = create_schedule(cluster, "full", successfulImportsHistoryLimit=0)
+    create_import(cluster, "full-24000000", LONG_AGO, key)
+    end_import(cluster, "full-24000000", "completed")
+    for imports in (["full-24000000"], []):
+        kubernetes.refuse("POST", "/postgresimports", 403, message="exceeded quota: imports")
+        operator.reconcile(key)
+        assert [item["metadata"]["name"] for item in list_imports(cluster, "full")] == imports
+        assert read_status(cluster, key)["lastSuccessfulTime"] == "2026-02-01T00:00:00.000Z"
+        assert "Stalled" in read_conditions(cluster, key)
+
+
 def test_an_import_with_the_label_of_a_schedule_is_not_its_own(cluster: KubernetesClient, operator: Operator) -> None:
     limits = {"successfulImportsHistoryLimit": 0, "failedImportsHistoryLimit": 0}
     key = create_schedule(cluster, "labelled", concurrencyPolicy="Replace", **limits)

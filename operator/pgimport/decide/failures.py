@@ -30,6 +30,7 @@ from pgimport.decide.import_reports import decide_unstored_report
 from pgimport.decide.import_transitions import cancelled, failed, pending, refresh_status, running
 from pgimport.decide.observed_objects import ObservedImport, ObservedPreview, ObservedProject, ObservedSchedule
 from pgimport.decide.projects import decide_project
+from pgimport.decide.schedules import refresh_schedule_status
 from pgimport.decide.timeouts import find_deadline, find_pending_overdue, find_swap_overdue
 from pgimport.decide.wake_targets import wake_after_import
 from pgimport.model.policy import Policy
@@ -205,8 +206,8 @@ def decide_failed_schedule(
     failure = failed_action.failure
     if not failed_action.refused:
         return show_schedule_failure(observed.object, failure, now, policy)
-    status = observed.object.status.model_copy(update={"observed_generation": observed.object.meta.generation})
-    return build_decision(status, stalled(failure.reason, failure.format_with_hint()), now, policy.refused_interval)
+    conditions = stalled(failure.reason, failure.format_with_hint())
+    return build_decision(refresh_schedule_status(observed, now), conditions, now, policy.refused_interval)
 
 
 def show_schedule_failure(

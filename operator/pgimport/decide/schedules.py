@@ -40,7 +40,7 @@ def decide_schedule(observed: ObservedSchedule, now: datetime, policy: Policy) -
     item = observed.object
     if item.meta.deleting:  # Kubernetes deletes the imports, which belong to the schedule
         return Decision(status=item.status, message="The schedule is being deleted. It creates no more imports.")
-    status = _refresh_status(observed, now)
+    status = refresh_schedule_status(observed, now)
     try:
         times = _read_times(observed)
     except ValueError as error:
@@ -61,11 +61,12 @@ def decide_schedule(observed: ObservedSchedule, now: datetime, policy: Policy) -
         return build_decision(_without_next(status), conditions, now, policy.waiting_interval)
     if item.spec.suspend:
         conditions = ready(Reason.SUSPENDED, "spec.suspend is true, so the schedule creates no imports.")
-        return _with_history(observed, item.spec, _without_next(status), conditions, now, LONGEST_INTERVAL)
+        surplus = _delete_surplus(observed, item.spec)
+        return build_decision(_without_next(status), conditions, now, LONGEST_INTERVAL, surplus)
     return _decide_run(observed, item.spec, status, times, now, policy)
 
 
-def _refresh_status(observed: ObservedSchedule, now: datetime) -> ScheduleStatus:
+def refresh_schedule_status(observed: ObservedSchedule, now: datetime) -> ScheduleStatus:
     """Returns the status with what the imports show. An operator may have been killed before it wrote the status."""
     item = observed.object
     created = [find_scheduled_time(item.meta.name, import_.meta.name) for import_ in observed.imports]
@@ -167,19 +168,21 @@ def _decide_run(
     policy: Policy,
 ) -> Decision[ScheduleStatus]:
     run, active = _find_run(observed, spec, status.last_schedule_time, times, now), _list_active(observed)
+    surplus = _delete_surplus(observed, spec)
     status = status.model_copy(update={"next_schedule_time": run.next_time})
     interval = min(run.next_due - now, LONGEST_INTERVAL, *([policy.waiting_interval] if active else []))
     if run.due is None or (active and spec.concurrency_policy is ConcurrencyPolicy.FORBID):
         conditions = _describe(observed, spec, run, active)
         if not active and _find_missing_target(observed, spec):
             interval = min(interval, TARGET_INTERVAL)
-        return _with_history(observed, spec, status, conditions, now, interval)
+        return build_decision(status, conditions, now, interval, surplus)
     name = scheduled_import_name(observed.object.meta.name, run.due)
     started = status.model_copy(update={"last_schedule_time": run.due, "active": [*status.active, name]})
     conditions = ready(Reason.RUNNING, f"Import {name} was created. {_describe_next(run)}")
     replaced = (CancelImport(item.meta.name, item.meta.uid) for item in active if not _is_cancelled(item))
-    # In this order, because Kubernetes may refuse the new import. It waits until the target is free.
-    actions: tuple[Action, ...] = (CreateScheduledImport(name), *replaced)
+    # In this order, because Kubernetes may refuse the new import: a quota may count those that are not needed any more.
+    # The new import waits until the target is free.
+    actions: tuple[Action, ...] = (*surplus, CreateScheduledImport(name), *replaced)
     return build_decision(started, conditions, now, policy.waiting_interval, actions)
 
 
@@ -241,15 +244,8 @@ def _describe_failure(observed: ObservedSchedule) -> str:
     return "".join(f" Import {item.meta.name} {item.status.state}: {item.status.error}" for item in failed)
 
 
-def _with_history(
-    observed: ObservedSchedule,
-    spec: ScheduleSpec,
-    status: ScheduleStatus,
-    conditions: ConditionSet,
-    now: datetime,
-    interval: timedelta,
-) -> Decision[ScheduleStatus]:
-    """Builds the decision, and deletes the oldest imports beyond the history limits. Only cleaned-up ones count."""
+def _delete_surplus(observed: ObservedSchedule, spec: ScheduleSpec) -> tuple[Action, ...]:
+    """Deletes the oldest imports beyond the history limits. Only cleaned-up ones count."""
     over = _sort_by_age(item for item in observed.imports if item.status.cleaned_up and _is_recorded(observed, item))
     completed = [item for item in over if item.status.state is ImportState.COMPLETED]
     others = [item for item in over if item.status.state is not ImportState.COMPLETED]
@@ -257,8 +253,7 @@ def _with_history(
         *completed[: max(len(completed) - spec.successful_imports_history_limit, 0)],
         *others[: max(len(others) - spec.failed_imports_history_limit, 0)],
     ]
-    actions = tuple(DeleteImport(item.meta.name, item.meta.uid) for item in surplus)
-    return build_decision(status, conditions, now, interval, actions)
+    return tuple(DeleteImport(item.meta.name, item.meta.uid) for item in surplus)
 
 
 def _is_recorded(observed: ObservedSchedule, item: ImportObject) -> bool:
