@@ -1,4 +1,4 @@
-"""Tests that verified rows and a reported swap survive a crash of a server with synchronous_commit = off."""
+"""Tests that verified rows, a reported swap and a preview survive a crash of a server with synchronous_commit = off."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from tests.server.conftest import PreviewScenario, build_scenario
 from tests.support.postgres import ADMIN, run_postgres
 
 from pgimport.model.owner_comment import OwnerComment
-from pgimport.server.preview import PreviewPlan
+from pgimport.server.preview import PreviewPlan, drop_preview, ensure_preview
 from pgimport.server.preview_copy import CopyPlan, ensure_copy
 from pgimport.server.server_access import Access
 from pgimport.server.swap import swap
@@ -21,6 +21,13 @@ def scenario() -> Iterator[PreviewScenario]:
             host=server.host, port=server.port, user=ADMIN, password=server.admin_password, sslmode="disable"
         )
         yield build_scenario(server, access)
+
+
+def test_a_preview_that_is_ready_survives_a_crash(scenario: PreviewScenario) -> None:
+    drop_preview(scenario.access, scenario.database, scenario.owner)
+    ensure_preview(scenario.access, scenario.database, scenario.owner, scenario.owner_password, scenario.mark)
+    scenario.server.crash()
+    assert scenario.tables() == []
 
 
 def test_commits_of_an_attempt_survive_a_crash(scenario: PreviewScenario) -> None:

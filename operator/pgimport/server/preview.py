@@ -18,6 +18,7 @@ from pgimport.server.connection import (
     Connect,
     Connection,
     connect,
+    ensure_synchronous_commit,
     execute_together,
     scram_verifier,
     session,
@@ -81,6 +82,7 @@ class PreviewPlan:
 
 
 def _ensure(connection: Connection, access: Access, plan: PreviewPlan, connect: Connect) -> None:
+    ensure_synchronous_commit(connection)
     existing = read_shared_objects(connection, databases=[plan.database], roles=[plan.role])
     owner, database = existing.roles.get(plan.role), existing.databases.get(plan.database)
     refuse_foreign_objects(owner, database, plan)
