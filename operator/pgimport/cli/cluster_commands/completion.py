@@ -4,12 +4,17 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from pgimport.cli.cluster_commands.command_context import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES, CommandContext
 from pgimport.cli.cluster_commands.kubectl import Kubectl
 
-NO_FILES = ":4"  # the directive of Cobra's protocol that kubectl expects after the candidates
+# The directives of Cobra's protocol, one of which kubectl expects after the candidates.
+NO_FILES, FILES = ":4", ":0"
+FILE = "FILE"  # metavar of options that take a file
+CONTEXTS = "contexts"  # of the kubeconfig, which are no objects of a cluster
+CLUSTER_FLAGS = ("-n", "--namespace", "--context", "--kubeconfig")
 RESOURCES = {"import": IMPORTS, "preview": PREVIEWS, "schedule": SCHEDULES, "project": PROJECTS}
 NAMED_BY_OPTION = {
     "--preview": PREVIEWS,
@@ -17,6 +22,7 @@ NAMED_BY_OPTION = {
     "--project": PROJECTS,
     "-n": "namespaces",
     "--namespace": "namespaces",
+    "--context": CONTEXTS,
 }
 
 SCRIPTS = {
@@ -31,11 +37,14 @@ complete -o default -F _pgimport pgimport""",
 _pgimport() {
   local -a candidates
   candidates=("${(@f)$(pgimport __complete "${words[@]:1:$((CURRENT - 1))}" 2>/dev/null)}")
-  compadd -- $candidates
+  if [[ -n $candidates ]]; then compadd -- $candidates; else _files; fi
 }
-compdef _pgimport pgimport""",
+if [[ $funcstack[1] == _pgimport ]]; then _pgimport; else compdef _pgimport pgimport; fi""",
     "fish": """\
-complete -c pgimport -f -a '(pgimport __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'""",
+complete -c pgimport -f -a '(pgimport __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+for option in kubeconfig from-file dump write-env source-file target-file owner-password-file ca
+  complete -c pgimport -l $option -rF
+end""",
 }
 
 
@@ -55,16 +64,65 @@ def kubectl_main() -> int:
     """Program `kubectl_complete-pgimport`, which kubectl calls for `kubectl pgimport <TAB>`."""
     from pgimport.cli.arguments import build_parser
 
-    complete_main(sys.argv[1:], build_parser())
-    print(NO_FILES)
+    parser, words = build_parser(), sys.argv[1:]
+    complete_main(words, parser)
+    print(FILES if takes_file(parser, words) else NO_FILES)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the last word stands: in which command, and after which option that takes it as its value."""
+
+    parser: argparse.ArgumentParser
+    commands: Sequence[str]
+    option: argparse.Action | None
+    last: str
 
 
 def list_candidates(
     parser: argparse.ArgumentParser, words: Sequence[str], list_names: Callable[[str], Sequence[str]]
 ) -> list[str]:
     """Returns what the last word can be: a command, a verb, an option, a choice or the name of an object. Pure."""
-    *before, last = words or [""]
+    place = _find_place(parser, words)
+    if place.option is not None:
+        flag = place.option.option_strings[0]
+        names = [str(choice) for choice in place.option.choices or ()]
+        if flag in NAMED_BY_OPTION:
+            names = list(list_names(NAMED_BY_OPTION[flag]))
+    elif place.last.startswith("-"):
+        names = [flag for action in place.parser._actions for flag in action.option_strings if flag.startswith("--")]
+    elif (subparsers := _find_subparsers(place.parser)) is not None:
+        names = [name for name in subparsers.choices if not name.startswith("_")]
+    else:
+        names = _list_positionals(place.parser, place.commands, list_names)
+    option, equals, _ = (words[-1] if words else "").partition("=")
+    prefix = option + equals if option.startswith("--") and equals else ""
+    return sorted(prefix + name for name in names if name.startswith(place.last))
+
+
+def takes_file(parser: argparse.ArgumentParser, words: Sequence[str]) -> bool:
+    """Tells whether the last word is the value of an option that takes a file. Pure."""
+    option = _find_place(parser, words).option
+    return option is not None and option.metavar == FILE
+
+
+def split_options(words: Sequence[str]) -> list[str]:
+    """Returns `--option=value` as two words. bash has split it into three."""
+    parts: list[str] = []
+    for number, word in enumerate(words, 1):
+        option, equals, value = word.partition("=")
+        if option.startswith("--") and equals:
+            parts += [option, value]
+        elif word != "=" or not parts or not parts[-1].startswith("--"):
+            parts.append(word)
+        elif number == len(words):
+            parts.append("")
+    return parts
+
+
+def _find_place(parser: argparse.ArgumentParser, words: Sequence[str]) -> _Place:
+    *before, last = split_options(words) or [""]
     commands: list[str] = []
     option: argparse.Action | None = None
     for word in before:
@@ -76,18 +134,7 @@ def list_candidates(
         elif subparsers is not None and word in subparsers.choices:
             parser = subparsers.choices[word]
             commands.append(word)
-    if option is not None:
-        flag = option.option_strings[0]
-        names = [str(choice) for choice in option.choices or ()]
-        if flag in NAMED_BY_OPTION:
-            names = list(list_names(NAMED_BY_OPTION[flag]))
-    elif last.startswith("-"):
-        names = [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
-    elif (subparsers := _find_subparsers(parser)) is not None:
-        names = [name for name in subparsers.choices if not name.startswith("_")]
-    else:
-        names = _list_positionals(parser, commands, list_names)
-    return sorted(name for name in names if name.startswith(last))
+    return _Place(parser, commands, option, last)
 
 
 def _list_positionals(
@@ -116,12 +163,11 @@ def _list_names(words: Sequence[str]) -> Callable[[str], list[str]]:
     """Returns a function that asks kubectl for names, in the namespace and cluster that the words before choose."""
 
     def list_names(resource: str) -> list[str]:
-        chosen = [
-            f"{flag}={value}"
-            for flag, value in pairwise(words)
-            if flag in ("-n", "--namespace", "--context", "--kubeconfig") and resource != "namespaces"
-        ]
-        done, text = Kubectl(chosen, None).try_run("get", resource, "--output", "name", "--request-timeout=5s")
-        return [os.path.basename(line) for line in text.split()] if done else []
+        flags = {CONTEXTS: ("--kubeconfig",), "namespaces": ("--context", "--kubeconfig")}.get(resource, CLUSTER_FLAGS)
+        chosen = [f"{flag}={value}" for flag, value in pairwise(split_options(words)) if flag in flags]
+        listing = ["config", "get-contexts"] if resource == CONTEXTS else ["get", resource, "--request-timeout=5s"]
+        done, text = Kubectl(chosen, None).try_run(*listing, "--output", "name")
+        lines = text.split() if done else []
+        return lines if resource == CONTEXTS else [os.path.basename(line) for line in lines]
 
     return list_names
