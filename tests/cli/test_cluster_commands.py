@@ -378,10 +378,20 @@ def test_a_url_that_is_no_text_is_refused_in_one_line(kubectl: FakeKubectl) -> N
     assert err.startswith("pgimport: standard input cannot be read: ")
 
 
-@pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 1), (">&-", 0), ("2>&- <&-", 0)])
-def test_an_output_that_takes_nothing_is_no_crash(kubectl: FakeKubectl, redirection: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("words", "redirection", "code"),
+    [
+        ("import list", ">/dev/full", 1),
+        ("run --json", ">/dev/full", 1),
+        ("import list", ">&-", 0),
+        ("import list", "2>&- <&-", 0),
+    ],
+)
+def test_an_output_that_takes_nothing_is_no_crash(
+    kubectl: FakeKubectl, words: str, redirection: str, code: int
+) -> None:
     kubectl.answer("get", {"items": [an_import("completed", "Completed")]})
-    command = f"exec {sys.executable} -m pgimport cli import list {redirection}"
+    command = f"exec {sys.executable} -m pgimport cli {words} {redirection}"
     ended = subprocess.run(
         ["sh", "-c", command], env=kubectl.environment(), capture_output=True, text=True, timeout=60, check=False
     )

@@ -323,6 +323,20 @@ def test_an_interrupted_run_leaves_no_database_role_or_file(
 
 
 @pytest.mark.thorough
+@pytest.mark.thorough
+def test_a_run_whose_reader_has_gone_leaves_no_database_and_no_role(
+    command_line: CommandLine, postgres18: PostgresServer
+) -> None:
+    with command_line.start("run", "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+    assert list_leftovers(postgres18) == []
+
+
 def test_an_interrupted_copy_ends_at_the_server_and_the_next_call_makes_it(
     command_line: CommandLine, postgres18: PostgresServer
 ) -> None:

@@ -20,11 +20,14 @@ COMMANDS = {
     "release": ("pgimport.cli.release_command", "operator"),
 }
 EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 COMPLETE = "__complete"  # hidden command: the scripts of `pgimport completion` call it
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the command's exit code, EXIT_PROGRAM_MISSING without its packages, or EX_CONFIG without a kubeconfig."""
+    _open_missing_streams()
     words = sys.argv[1:] if argv is None else argv
     parser = build_parser("kubectl pgimport" if Path(sys.argv[0]).name == PLUGIN else "pgimport")
     if words[:1] == [COMPLETE]:
@@ -42,12 +45,34 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(run: Callable[[Arguments, Mapping[str, str]], int], arguments: Arguments) -> int:
+    from pgimport.cli.messages import print_error
     from pgimport.model.errors import KubernetesNotConfigured, PgimportError  # needs pydantic: too slow for --help
 
     try:
-        return run(arguments, os.environ)
+        code = run(arguments, os.environ)
+        sys.stdout.flush()
     except PgimportError as error:
-        from pgimport.cli.messages import print_error
-
         print_error(f"pgimport {arguments.command}: {error}")
         return EX_CONFIG if isinstance(error, KubernetesNotConfigured) else EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _give_up_stdout()
+        return EXIT_BROKEN_PIPE
+    except OSError as error:  # of a full disk behind stdout, or a kubectl that is not executable
+        _give_up_stdout()
+        print_error(f"pgimport: {error}")
+        return EXIT_FAILED
+    return code
+
+
+def _open_missing_streams() -> None:
+    """Gives the process the standard streams that its parent has closed."""
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 (until the process ends)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
+def _give_up_stdout() -> None:
+    """Keeps Python from another error at its exit, after stdout could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from pgimport.cli.cluster_commands.command_context import CommandContext
-from pgimport.cli.cluster_commands.errors import EXIT_FAILED, EXIT_PROGRAM_MISSING, CommandFailed
+from pgimport.cli.cluster_commands.errors import EXIT_PROGRAM_MISSING, CommandFailed
 from pgimport.cli.cluster_commands.kubectl import Kubectl
-from pgimport.cli.cluster_commands.screen import Screen, give_up_stdout, make_printable, open_missing_streams
+from pgimport.cli.cluster_commands.screen import Screen, make_printable
 from pgimport.cli.messages import print_error
 from pgimport.extras import explain_missing_package
 
-EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
-EXIT_BROKEN_PIPE = 141
 
 # Command and verb → module and function.
 COMMANDS = {
@@ -55,7 +53,6 @@ COMMANDS = {
 
 def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Returns the exit code. Ends the programs that the command has started, also after a signal."""
-    open_missing_streams()
     make_printable(sys.stdout, sys.stderr)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(EXIT_TERMINATED))
@@ -70,15 +67,6 @@ def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
             raise
         print_error(f"pgimport: {message}")
         return EXIT_PROGRAM_MISSING
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        give_up_stdout()
-        return EXIT_BROKEN_PIPE
-    except OSError as error:  # of a full disk behind stdout, or a kubectl that is not executable
-        give_up_stdout()
-        print_error(f"pgimport: {error}")
-        return EXIT_FAILED
 
 
 def _find_function(arguments: argparse.Namespace) -> Callable[[CommandContext, argparse.Namespace], int]:

@@ -3,7 +3,6 @@
 Texts of resources come from other people. They pass through `visible_text` here, where they leave the program.
 """
 
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -118,18 +117,6 @@ def make_printable(*streams: TextIO) -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-
-
-def open_missing_streams() -> None:
-    """Gives the process the standard streams that its parent has closed."""
-    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 (until the process ends)
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-
-
-def give_up_stdout() -> None:
-    """Keeps Python from another error at its exit, after stdout could not be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _can_print(sample: str, stream: TextIO) -> bool:
