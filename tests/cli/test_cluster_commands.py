@@ -297,6 +297,18 @@ def test_ctrl_c_in_a_preflight_of_a_source_leaves_no_import(kubectl: FakeKubectl
     assert "delete" in [arguments[0] for arguments, _ in kubectl.calls()]
 
 
+def test_a_preflight_says_which_import_it_could_not_delete(kubectl: FakeKubectl) -> None:
+    report = an_import(
+        "completed", "Completed", name="probe", preflight={"checks": [{**CHECK, "status": "pass"}], "ok": True}
+    )
+    kubectl.answer("create", an_import(name="probe"))
+    kubectl.answer("--watch probe", events(report), hangs=True)
+    kubectl.answer("delete probe", error=FORBIDDEN)
+    ended = kubectl.run("import", "preflight", "probe", "--project", "shop", "--from-secret", "source")
+    assert ended.code == 0
+    assert "import probe is left, because it cannot be deleted" in ended.err
+
+
 def test_a_project_that_the_user_names_is_that_of_the_import(kubectl: FakeKubectl) -> None:
     kubectl.answer("get previewdatabases.capydb.dev", a_preview())
     kubectl.answer("create", an_import())
@@ -358,6 +370,7 @@ def test_a_dump_without_a_size_is_not_uploaded(kubectl: FakeKubectl, content: st
     dump = kubectl.folder / "shop.dump"
     dump.symlink_to("/dev/null") if content is None else dump.write_text(content)
     kubectl.answer("get previewdatabases.capydb.dev", a_preview())
+    kubectl.answer("create --dry-run=server", an_import())
     ended = kubectl.run(
         *("import", "create", "x", "--dump", str(dump), "--preview", "pr-42"),
         PGIMPORT_API_URL="http://127.0.0.1:1",
@@ -365,6 +378,20 @@ def test_a_dump_without_a_size_is_not_uploaded(kubectl: FakeKubectl, content: st
     )
     assert ended.code == 1
     assert reason in ended.err
+
+
+def test_an_import_that_cannot_be_created_is_refused_before_its_dump_is_uploaded(kubectl: FakeKubectl) -> None:
+    dump = kubectl.folder / "shop.dump"
+    dump.write_text("PGDMP")
+    kubectl.answer("get previewdatabases.capydb.dev", a_preview())
+    refused = f'Error from server (AlreadyExists): {IMPORT_KIND} "debian" already exists\n'
+    kubectl.answer("create --dry-run=server", error=refused)
+    ended = kubectl.run(
+        *("import", "create", "debian", "--dump", str(dump), "--preview", "pr-42", "-n", "shop"),
+        PGIMPORT_API_URL="http://127.0.0.1:1",
+        PGIMPORT_API_KEY="k",
+    )
+    assert (ended.code, ended.err) == (1, "pgimport: import debian in namespace shop already exists\n")
 
 
 def test_a_url_that_is_no_text_is_refused_in_one_line(kubectl: FakeKubectl) -> None:

@@ -33,8 +33,12 @@ def create_import(context: CommandContext, arguments: argparse.Namespace) -> int
     preview = _read_preview(context, arguments.preview)
     project = arguments.project or preview["spec"]["project"]
     url = _read_url(arguments, context)
-    spec = build_spec(arguments, project, _build_source(context, arguments, arguments.name, project))
-    spec |= {"target": {"previewDatabase": arguments.preview}, **({"recreate": True} if arguments.recreate else {})}
+    target: Json = {"target": {"previewDatabase": arguments.preview}}
+    target |= {"recreate": True} if arguments.recreate else {}
+    if arguments.dump:  # refused before an upload that may take hours
+        checked = build_import(arguments.name, build_spec(arguments, project, {"uploadKey": "checked"}) | target)
+        context.kubectl.create(checked, "--dry-run=server")
+    spec = build_spec(arguments, project, _build_source(context, arguments, arguments.name, project)) | target
     _create(context, arguments.name, spec, {SECRET_KEY_URL: url} if url else None)
     context.screen.print_note(f"import {arguments.name} created")
     return show_new_import(context, arguments, arguments.name)
@@ -107,7 +111,9 @@ def _create(
 
 
 def _delete(context: CommandContext, body: Json) -> None:
-    context.kubectl.try_run("delete", IMPORTS, name_of(body), "--wait=false", "--ignore-not-found")
+    done, error = context.kubectl.try_run("delete", IMPORTS, name_of(body), "--wait=false", "--ignore-not-found")
+    if not done:
+        context.screen.print_note(f"pgimport: import {name_of(body)} is left, because it cannot be deleted: {error}")
 
 
 @contextmanager
