@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgimport.settings import SettingsError, read_settings
+from pgimport.settings import SettingsError, read_api_settings, read_settings
 
 VALID = {"PGIMPORT_NAMESPACE": "system", "PGIMPORT_WORKER_IMAGES": '{"17": "worker:17"}'}
 
@@ -65,3 +65,10 @@ def test_an_error_names_the_variable(changes: dict[str, str], words: str) -> Non
     with pytest.raises(SettingsError) as caught:
         read_settings(VALID | changes)
     assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize("wrong", ["10.0.0.1,ingress.example.com", "10.0.0", "*"])
+def test_a_proxy_is_an_address_or_a_network(wrong: str) -> None:
+    """Anything else is no proxy's address: all of its clients would share one limit, without a warning."""
+    with pytest.raises(SettingsError, match=r"^PGIMPORT_TRUSTED_PROXIES: .*no network"):
+        read_api_settings(VALID | {"PGIMPORT_API_SECRET_FILE": "-", "PGIMPORT_TRUSTED_PROXIES": wrong})

@@ -16,7 +16,7 @@ from pgimport.store.upload_store import UploadStore, open_store
 
 PREFIX = "PGIMPORT_"
 _JSON_FIELDS = ("worker_images", "uploads")
-_LIST_FIELDS = ("image_pull_secrets", "clerk_parties", "watch_namespaces", "denied_networks")
+_LIST_FIELDS = ("image_pull_secrets", "clerk_parties", "watch_namespaces", "denied_networks", "trusted_proxies")
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -111,8 +111,9 @@ class ApiSettings(BaseModel):
     )
     clerk_issuer: str | None = Field(default=None, description="The expected value of the claim iss.")
     uploads: StoreSettings | None = Field(default=None, description="The object store for uploads, as JSON.")
-    trusted_proxies: str = Field(
-        default="", description="Addresses of proxies whose X-Forwarded-For is trusted, separated by commas."
+    trusted_proxies: tuple[NetworkAddress, ...] = Field(
+        default=(),
+        description="Addresses and networks of proxies whose X-Forwarded-For is trusted, separated by commas.",
     )
     page: bool = Field(default=True, description="Serves the web page.")
     log_level: str = "info"

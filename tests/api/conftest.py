@@ -143,9 +143,10 @@ def start_import(api: Api, project: str = "shop") -> str:
 
 
 @contextmanager
-def serve(context: ApiContext) -> Iterator[str]:
+def serve(context: ApiContext, trusted_proxies: tuple[str, ...] = ()) -> Iterator[str]:
     """Serves the API with uvicorn on a free port, and yields its URL."""
-    config = build_server_config(build_app(context, raise_thread_limit), SERVER_SETTINGS)
+    settings = SERVER_SETTINGS.model_copy(update={"trusted_proxies": trusted_proxies})
+    config = build_server_config(build_app(context, raise_thread_limit), settings)
     config.host, config.port = "127.0.0.1", 0
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

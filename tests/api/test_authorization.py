@@ -17,6 +17,7 @@ from pgimport.api.failure_throttle import MAX_FAILURES, FailureThrottle
 from pgimport.kubernetes_client.json_cache import JsonCache
 from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import PROJECTS
+from pgimport.model.watch_scope import split_names
 
 WRITE, READ, JOBS = ApiScope.PROJECTS_WRITE, ApiScope.PROJECTS_READ, ApiScope.JOBS_READ
 INVALID_CREDENTIALS: dict[str, Callable[[], str]] = {
@@ -134,12 +135,17 @@ def test_an_address_that_fails_too_often_waits_unless_its_key_is_valid(api: Api)
     assert int(response.headers["retry-after"]) >= 1
 
 
-def test_the_log_says_once_that_a_proxy_is_not_trusted(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("trusted", "warnings"), [("", 1), ("192.0.2.1", 1), ("127.0.0.9/8", 0)])
+def test_the_log_says_once_that_a_proxy_is_not_trusted(
+    api: Api, caplog: pytest.LogCaptureFixture, trusted: str, warnings: int
+) -> None:
+    """Also if `api.trustedProxies` has the address that the proxy had before."""
     headers = {"X-API-Key": "wrong", "X-Forwarded-For": "198.51.100.7"}
-    with serve(replace(api.context, warned_of_proxy=threading.Event())) as url, caplog.at_level("WARNING"):
+    context = replace(api.context, warned_of_proxy=threading.Event())
+    with serve(context, split_names(trusted)) as url, caplog.at_level("WARNING"):
         for _ in range(2):
             assert httpx.get(f"{url}/v1/projects/shop/jobs", headers=headers).status_code == 401
-    assert sum("api.trustedProxies" in record.getMessage() for record in caplog.records) == 1
+    assert sum("api.trustedProxies" in record.getMessage() for record in caplog.records) == warnings
 
 
 def test_while_kubernetes_does_not_answer_every_route_responds_with_503(api: Api) -> None:

@@ -83,7 +83,6 @@ class ApiContext:
     preflight_seconds: float = 30.0
     max_dry_runs: int = MAX_DRY_RUNS
     shows_page: bool = True
-    trusts_proxies: bool = False  # X-Forwarded-For of some proxies is the client's address
     warned_of_proxy: threading.Event = field(default_factory=threading.Event)
     preflight_limit: RequestLimit = field(
         default_factory=lambda: RequestLimit("preflights", MAX_PREFLIGHTS, MAX_PREFLIGHTS_EACH)

@@ -76,8 +76,13 @@ def _check_media_type(request: Request) -> None:
 
 
 def _warn_of_proxy(context: ApiContext, request: Request, address: str) -> None:
-    """Logs once that the limit of failed attempts applies to a proxy instead of its clients."""
-    if context.trusts_proxies or "x-forwarded-for" not in request.headers or context.warned_of_proxy.is_set():
+    """Logs once that the limit of failed attempts applies to a proxy instead of its clients.
+
+    The address of a proxy may change, for example when its pod does. The address of a trusted proxy's client is one of
+    the header.
+    """
+    forwarded = request.headers.get("x-forwarded-for", "")
+    if not forwarded or address in forwarded or context.warned_of_proxy.is_set():
         return
     context.warned_of_proxy.set()
     _log.warning(

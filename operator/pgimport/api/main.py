@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 import uvicorn
@@ -87,7 +88,6 @@ def build_context(cluster: KubernetesClient, settings: ApiSettings, secret: byte
         secret=secret,
         store=open_uploads(settings, os.environ),
         shows_page=settings.page,
-        trusts_proxies=bool(settings.trusted_proxies),
     )
 
 
@@ -151,7 +151,8 @@ def build_server_config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or "127.0.0.1",
+        # uvicorn ignores a network whose address has bits after the prefix.
+        forwarded_allow_ips=[str(ip_network(proxy, strict=False)) for proxy in settings.trusted_proxies],
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
         server_header=False,
