@@ -116,7 +116,7 @@ def test_connections_that_send_nothing_close_before_others(api: Api, monkeypatch
 
 def test_an_idle_connection_outlives_those_of_proxies() -> None:
     """A proxy that uses a connection at the moment at which the API closes it answers 502."""
-    assert build_server_config(FastAPI(), SERVER_SETTINGS).timeout_keep_alive > 60
+    assert build_server_config(FastAPI(), SERVER_SETTINGS).timeout_keep_alive > 600
 
 
 def test_headers_of_a_second_request_that_drip_are_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

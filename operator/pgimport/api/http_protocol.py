@@ -16,9 +16,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0  # from a connection's first byte of a request to the end of its headers
 RESPONSE_SECONDS = 60.0  # from the time at which a client does not read fast enough to the end of the response
-# An idle connection stays open for longer than those of common proxies, such as 60 s of nginx and of cloud load
-# balancers. Else a proxy could send a request at the moment at which this end closes, and would answer 502.
-KEEP_ALIVE_SECONDS = 75
+# An idle connection stays open for longer than those of common proxies: 60 s of nginx and of Amazon's load balancers,
+# 90 s of Traefik, 600 s of Google's load balancers. Else a proxy could send a request at the moment at which this end
+# closes, and would answer 502.
+KEEP_ALIVE_SECONDS = 620
 MAX_CONNECTIONS = 4000  # each takes up to 40 kB before its first request
 _numbers = count()  # of connections; several may begin in the same millisecond
 
