@@ -378,7 +378,11 @@ def test_a_gateway_leads_to_the_api(render: Render) -> None:
     route = {"enabled": True, "parentRefs": gateways, "hostnames": ["pgimport.test"]}
     spec = find(render({"api": {"enabled": True, "httpRoute": route}}), "HTTPRoute", "pgimport-api")["spec"]
     assert (spec["parentRefs"], spec["hostnames"]) == (gateways, ["pgimport.test"])
-    assert spec["rules"] == [{"backendRefs": [{"name": "pgimport-api", "port": 80}]}]
+    rule = {"backendRefs": [{"name": "pgimport-api", "port": 80}]}
+    assert spec["rules"] == [rule]
+    slow = {"enabled": True, "httpRoute": route | {"timeouts": {"request": "0s"}}}
+    spec = find(render({"api": slow}), "HTTPRoute", "pgimport-api")["spec"]
+    assert spec["rules"] == [rule | {"timeouts": {"request": "0s"}}]
 
 
 @pytest.mark.parametrize("enabled", [True, False])

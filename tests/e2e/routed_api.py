@@ -102,8 +102,8 @@ def build_ingress_values(site: Site, proxy: str) -> Manifest:
 
 def build_gateway_values(site: Site) -> Manifest:
     """Builds the values of an API behind a Gateway, without the address of the proxy."""
-    hostnames = [f"{site.name}.{DOMAIN}"]
-    return {"httpRoute": {"enabled": True, "parentRefs": [{"name": GATEWAY}], "hostnames": hostnames}}
+    route = {"enabled": True, "parentRefs": [{"name": GATEWAY}], "hostnames": [f"{site.name}.{DOMAIN}"]}
+    return {"httpRoute": route | {"timeouts": {"request": "0s"}}}
 
 
 def build_gateway_manifest(namespace: str, port: int) -> Manifest:
