@@ -215,6 +215,22 @@ def test_a_wait_ends_when_its_object_is_deleted_or_its_time_is_over(kubectl: Fak
     assert (ended.code, ended.err) == (1, "pgimport: import slow is still running (Running) after 1s\n")
 
 
+def test_the_longest_timeout_is_one_that_a_clock_can_hold(kubectl: FakeKubectl) -> None:
+    kubectl.answer("--watch debian", events(an_import("completed", "Completed")), hangs=True)
+    kubectl.answer("delete pr-1")
+    assert kubectl.run("import", "wait", "debian", "--timeout", "999999999h").out == "import debian completed\n"
+    kubectl.run("preview", "delete", "pr-1", "--yes", "--timeout", "999999999h999999999h")
+    assert "--timeout=315360000s" in kubectl.calls()[-1][0]
+
+
+def test_names_after_two_dashes_belong_to_the_command(kubectl: FakeKubectl) -> None:
+    """Except for `preview psql`, whose words there are psql's."""
+    for name in ("psql", "preview"):
+        kubectl.answer(f"--watch {name}", events(an_import("completed", "Completed", name=name)), hangs=True)
+    ended = kubectl.run("import", "wait", "psql", "--", "preview")
+    assert ended.out == "import psql completed\nimport preview completed\n"
+
+
 def test_ctrl_c_in_a_watch_ends_kubectl_too(kubectl: FakeKubectl) -> None:
     kubectl.answer("--watch debian", events(a_running_import()), hangs=True)
     with running(kubectl.start("import", "get", "debian", "--watch")) as process:

@@ -86,7 +86,7 @@ def build_parser(program: str = "pgimport") -> argparse.ArgumentParser:
 def parse_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> Arguments:
     """Parses the words of the command line. What stands after `--` belongs to psql: argparse would read it as ours."""
     own = [*words]
-    if "psql" in own and "--" in own:
+    if "psql" in own and "preview" in own[: own.index("psql")] and "--" in own:
         own = own[: own.index("--")]
     arguments = parser.parse_args(own)
     if (option := find_ignored_option(arguments)) is not None:

@@ -11,6 +11,7 @@ Parser = argparse.ArgumentParser
 CLUSTER_COMMANDS = ("import", "preview", "schedule", "project", "doctor", "version", "completion")
 CLUSTER_OPTIONS = ("namespace", "context", "kubeconfig")
 _DURATION = re.compile(r"([0-9]{1,9}[smh])+")
+LONGEST_WAIT = 10 * 365 * 24 * 3600  # seconds; clocks and kubectl count no more than some centuries
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 IMPORT_STATES = ("pending", "running", "completed", "failed", "cancelled")
 
@@ -24,10 +25,11 @@ exit codes:
 
 
 def parse_timeout(text: str) -> float:
-    """Returns the seconds of a duration such as `90s` or `1h30m`."""
+    """Returns the seconds of a duration such as `90s` or `1h30m`, at most LONGEST_WAIT."""
     if not _DURATION.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration. Write it like 90s, 10m or 1h30m")
-    return float(sum(int(count) * _SECONDS[unit] for count, unit in re.findall(r"([0-9]+)([smh])", text)))
+    seconds = sum(int(count) * _SECONDS[unit] for count, unit in re.findall(r"([0-9]+)([smh])", text))
+    return float(min(seconds, LONGEST_WAIT))
 
 
 def add_cluster_commands(commands: Any) -> None:
