@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from tests.docs.blocks import ROOT, parse_blocks
 
 from pgimport.webhooks.signature import sign
@@ -33,3 +34,10 @@ def test_the_example_refuses_another_body_key_or_time() -> None:
     assert not verify(b"another key 1234", sign(KEY, BODY, now), BODY)
     assert not verify(KEY, sign(KEY, BODY, now - 3600), BODY)
     assert not verify(KEY, sign(KEY, BODY, now - 3600).replace(str(now - 3600), str(now)), BODY)
+
+
+@pytest.mark.parametrize(
+    "signature", ["", "x", "t=", "t=,v1=", "t=x,v1=y", "v1=a", "t={now}", "t={now},v1=é", "t=" + 5000 * "9", "t=٣,v1=x"]
+)
+def test_the_example_refuses_a_header_of_another_shape(signature: str) -> None:
+    assert not load_example()(KEY, signature.format(now=int(time.time())), BODY)
