@@ -110,6 +110,19 @@ def _prepare_and_revoke_connect(scenario: PreviewScenario, stack: ExitStack) -> 
     _prepare_transaction(scenario, stack, "REVOKE ALL ON DATABASE {database} FROM CURRENT_USER")
 
 
+def _prepare_lock_of_role(scenario: PreviewScenario, stack: ExitStack) -> None:
+    """Seen before: `canceling statement due to lock timeout`, for ever. So too for the database."""
+    _prepare_change(scenario, stack, "ALTER ROLE CURRENT_USER PASSWORD 'another'")
+
+
+def _prepare_lock_of_database(scenario: PreviewScenario, stack: ExitStack) -> None:
+    _prepare_change(scenario, stack, "ALTER DATABASE {database} CONNECTION LIMIT 9")
+
+
+def _prepare_change(scenario: PreviewScenario, stack: ExitStack, statement: str) -> None:
+    _hold(scenario, stack, "BEGIN", statement, f"PREPARE TRANSACTION '{scenario.owner}'")
+
+
 def _prepare_and_allow_no_connection(scenario: PreviewScenario, stack: ExitStack) -> None:
     _prepare_transaction(scenario, stack, "ALTER DATABASE {database} CONNECTION LIMIT 0")
 
@@ -139,6 +152,8 @@ ATTACKS: dict[str, Attack] = {
     "template": _make_template,
     "vacuum-full": _lock_out,
     "vacuum-full-behind-prepared": _lock_out_of_prepared,
+    "prepared-own-role": _prepare_lock_of_role,
+    "prepared-own-database": _prepare_lock_of_database,
     "prepared-without-connect": _prepare_and_revoke_connect,
     "prepared-without-connections": _prepare_and_allow_no_connection,
     "prepared-with-missing-library": _prepare_and_preload_nothing,

@@ -1,5 +1,7 @@
 """Drops databases, with the sessions and prepared transactions that keep them; a drop may be repeated."""
 
+from contextlib import suppress
+
 from psycopg import errors as postgres
 from psycopg import sql
 
@@ -56,18 +58,28 @@ def drop_database(connection: Connection, access: Access, name: str, connect: Co
 def _close(connection: Connection, access: Access, database: SharedObject, owners: list[str], connect: Connect) -> None:
     """Removes what keeps the database from being dropped: sessions, prepared transactions and IS_TEMPLATE.
 
-    A session of the owner in another database can hold a lock on this database's row in pg_database. A prepared
-    transaction can lock the rows of the database and of the role, so it is rolled back before these are changed, and
-    again afterwards.
+    A session of the owner in another database can hold a lock on this database's row in pg_database.
     """
-    if read_prepared_transactions(connection, [database.name]):
-        end_sessions(connection, databases=[database.name], roles=owners)
-        _roll_back_all(connection, access, database.name, connect)
-    end_access(connection, databases=[database.name], roles=owners)
-    _roll_back_all(connection, access, database.name, connect)
+    close_access(connection, access, [database.name], owners, connect)
     closed = read_shared_objects(connection, databases=[database.name]).databases.get(database.name)
     if closed is not None and closed.template:
         connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(database.name)))
+
+
+def close_access(
+    connection: Connection, access: Access, databases: list[str], roles: list[str], connect: Connect
+) -> None:
+    """Does the same as `end_access`, and rolls back prepared transactions in these databases.
+
+    A prepared transaction can lock the rows of a database and of its owner, so it is rolled back before these are
+    changed, and again afterwards. If this fails at first, the access ends all the same, as far as the locks allow.
+    """
+    if read_prepared_transactions(connection, databases):
+        end_sessions(connection, databases=databases, roles=roles)
+        with suppress(ServerUnavailable):
+            _roll_back_all(connection, access, databases, connect)
+    end_access(connection, databases=databases, roles=roles)
+    _roll_back_all(connection, access, databases, connect)
 
 
 def _database_in_use(name: str, remaining: list[ClientSession], error: postgres.ObjectInUse) -> Failure:
@@ -76,7 +88,6 @@ def _database_in_use(name: str, remaining: list[ClientSession], error: postgres.
     return Failure(Reason.TARGET_BUSY, f"database {name} cannot be dropped: {cause}")
 
 
-def _roll_back_all(connection: Connection, access: Access, database: str, connect: Connect) -> None:
-    prepared = read_prepared_transactions(connection, [database])
-    locking = read_locking_transactions(connection, [database])
-    roll_back_prepared(access, [*prepared, *locking], connect)
+def _roll_back_all(connection: Connection, access: Access, databases: list[str], connect: Connect) -> None:
+    prepared = read_prepared_transactions(connection, databases)
+    roll_back_prepared(access, [*prepared, *read_locking_transactions(connection, databases)], connect)

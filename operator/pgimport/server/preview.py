@@ -25,11 +25,11 @@ from pgimport.server.connection import (
 )
 from pgimport.server.database_locale import WantedDatabase, create_database
 from pgimport.server.database_locks import lock_database_name
-from pgimport.server.drop import drop_database
+from pgimport.server.drop import close_access, drop_database
 from pgimport.server.extension_rights import grant_extension_rights
 from pgimport.server.roles import create_role, drop_role
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import allow_connections, disallow_connections, end_access
+from pgimport.server.sessions import allow_connections, disallow_connections
 from pgimport.server.shared_objects import SharedObject, read_shared_objects
 
 UNLIMITED = -1  # CONNECTION LIMIT
@@ -228,6 +228,6 @@ def drop_with_role(connection: Connection, access: Access, database: str, role: 
     owner = read_shared_objects(connection, roles=[role]).roles.get(role)
     if owner is not None and owner.mark is not None:
         _write_mark(connection, role, owner.mark, DatabasePhase.DROPPING)
-    end_access(connection, databases=[database], roles=[role])
+    close_access(connection, access, [database], [role], connect)
     drop_database(connection, access, database, connect)
     drop_role(connection, access, role, connect)

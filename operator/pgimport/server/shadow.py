@@ -36,11 +36,10 @@ from pgimport.server.database_locale import (
     describe_fallback,
 )
 from pgimport.server.database_settings import try_settings
-from pgimport.server.drop import drop_database
+from pgimport.server.drop import close_access, drop_database
 from pgimport.server.extensions import CreatedExtensions, create_extensions
 from pgimport.server.roles import create_role, drop_role
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import end_access
 from pgimport.server.shared_objects import SharedObjects, read_shared_objects
 from pgimport.server.template_warnings import describe_unusable_templates
 
@@ -170,20 +169,20 @@ def _close_other_databases(connection: Connection) -> None:
             connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 
-def _end_access(connection: Connection, names: AttemptNames) -> None:
+def _end_access(connection: Connection, access: Access, names: AttemptNames, connect: Connect) -> None:
     """Disallows connections of the attempt and ends its sessions, so that its worker cannot write any more."""
-    end_access(connection, databases=[names.database], roles=[names.role])
+    close_access(connection, access, [names.database], [names.role], connect)
 
 
 def end_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
     """Ends the attempt's access at once, so that its database and role can be dropped later."""
     with session(access, connect=connect) as connection:
-        _end_access(connection, names)
+        _end_access(connection, access, names, connect)
 
 
 def drop_attempt(access: Access, names: AttemptNames, *, connect: Connect = connect) -> None:
     """Ends the attempt's access, then drops its database and its role; does nothing if they do not exist."""
     with session(access, connect=connect) as connection:
-        _end_access(connection, names)
+        _end_access(connection, access, names, connect)
         drop_database(connection, access, names.database, connect)
         drop_role(connection, access, names.role, connect)
