@@ -321,6 +321,24 @@ def test_a_database_that_another_tenant_locks_is_swapped_and_dropped(scenario: P
     assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
 
 
+def test_a_tenant_that_may_connect_does_not_delay_swap_and_drop(scenario: PreviewScenario) -> None:
+    """DROP OWNED BY also removes privileges. Seen before: `canceling statement due to lock timeout`, for ever."""
+    scenario.prepare()
+    attacker = build_scenario(scenario.server, scenario.access)
+    grant = f"GRANT CONNECT ON DATABASE {scenario.database} TO {attacker.owner}".encode()
+    with ExitStack() as stack:
+        with scenario.as_owner() as connection:
+            connection.execute(grant)
+        _hold(attacker, stack, "BEGIN", "DROP OWNED BY CURRENT_USER")
+        assert swap(scenario.access, scenario.swap_plan()) is None
+        drop_replaced(scenario.access, scenario.names)
+        with scenario.as_owner() as connection:
+            connection.execute(grant)
+        _hold(attacker, stack, "BEGIN", "DROP OWNED BY CURRENT_USER")
+        drop_preview(scenario.access, scenario.database, scenario.owner)
+    assert scenario.query("SELECT FROM pg_database WHERE datname = %s", scenario.database) == []
+
+
 def test_a_prepared_transaction_of_another_tenant_that_locks_the_database_is_rolled_back(
     scenario: PreviewScenario,
 ) -> None:

@@ -1,7 +1,8 @@
 """Ends sessions that lock a database while a statement waits for it, and cancels a DROP DATABASE that hangs.
 
-Every role may lock any database: `ALTER ROLE CURRENT_USER IN DATABASE … SET`. A session may do this at any moment. New
-locks wait behind a statement that waits already, so the statement continues as soon as the earlier ones are gone.
+Every role may lock any database: `ALTER ROLE CURRENT_USER IN DATABASE … SET`. If a role has a privilege on a database,
+`DROP OWNED BY CURRENT_USER` locks its row in pg_database. A session may do this at any moment. New locks wait behind a
+statement that waits already, so the statement continues as soon as the earlier ones are gone.
 
 DROP DATABASE waits until every process of the server has processed a barrier (ProcSignalBarrier). A session of any
 database that waits for the next data of `COPY FROM STDIN` does not process it, so any tenant can make every drop of the
@@ -19,7 +20,7 @@ from pgimport.model.errors import PgimportError, ServerUnavailable
 from pgimport.model.reasons import Failure, Reason
 from pgimport.server.connection import Connect, Connection, read_query, session
 from pgimport.server.server_access import Access
-from pgimport.server.sessions import ClientSession, end_sessions
+from pgimport.server.sessions import ClientSession, end_client_sessions
 
 LONGEST_WAIT = 5  # seconds at the barrier
 _WAIT = "SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE pid = %s"
@@ -36,15 +37,13 @@ class _Watch:
 def database_watch(
     connection: Connection, access: Access, databases: Sequence[str], connect: Connect
 ) -> Iterator[None]:
-    """Ends sessions that lock these databases while a statement of the block waits for a lock.
+    """Ends sessions of other roles than the admin for whose locks a statement of the block waits.
 
     Cancels the statement if it waits for the barrier for LONGEST_WAIT seconds. Then raises ServerUnavailable
     (TargetBusy), which names the sessions that may block the statement.
     """
     watch, pid = _Watch(), connection.info.backend_pid
-    thread = threading.Thread(
-        target=_run, args=(watch, access, pid, databases, connect), name=f"barrier-{pid}", daemon=True
-    )
+    thread = threading.Thread(target=_run, args=(watch, access, pid, connect), name=f"barrier-{pid}", daemon=True)
     thread.start()
     try:
         yield
@@ -58,7 +57,7 @@ def database_watch(
         thread.join()
 
 
-def _run(watch: _Watch, access: Access, pid: int, databases: Sequence[str], connect: Connect) -> None:
+def _run(watch: _Watch, access: Access, pid: int, connect: Connect) -> None:
     if watch.ended.wait(_INTERVAL):
         return
     with suppress(PgimportError), session(access, connect=connect) as connection:
@@ -67,7 +66,8 @@ def _run(watch: _Watch, access: Access, pid: int, databases: Sequence[str], conn
             row = connection.execute(_WAIT, [pid]).fetchone()
             wait_type, wait_event = row or (None, None)
             if wait_type == "Lock":
-                end_sessions(connection, databases=databases)
+                rows = connection.execute(read_query("blocking_sessions"), {"pid": pid}).fetchall()
+                end_client_sessions(connection, [ClientSession(*row) for row in rows])
             waited = waited + 1 if wait_event == "ProcSignalBarrier" else 0
             if watch.ended.wait(_INTERVAL):
                 return

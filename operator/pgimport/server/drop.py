@@ -78,7 +78,8 @@ def close_access(
         end_sessions(connection, databases=databases, roles=roles)
         with suppress(ServerUnavailable):
             _roll_back_all(connection, access, databases, connect)
-    end_access(connection, databases=databases, roles=roles)
+    with database_watch(connection, access, databases, connect):
+        end_access(connection, databases=databases, roles=roles)
     _roll_back_all(connection, access, databases, connect)
 
 
