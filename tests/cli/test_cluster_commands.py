@@ -410,6 +410,12 @@ def test_an_import_that_cannot_be_created_is_refused_before_its_dump_is_uploaded
     assert (ended.code, ended.err) == (1, "pgimport: import debian in namespace shop already exists\n")
 
 
+def test_a_preview_is_not_suggested_in_a_namespace_that_does_not_exist(kubectl: FakeKubectl) -> None:
+    words = ("import", "create", "x", "--from-secret", "s", "--preview", "pr-42", "-n", "shop")
+    kubectl.answer("get", error='Error from server (NotFound): namespaces "shop" not found\n')
+    assert kubectl.run(*words).err == "pgimport: namespace shop was not found\n"
+
+
 def test_a_url_that_is_no_text_is_refused_in_one_line(kubectl: FakeKubectl) -> None:
     kubectl.answer("get previewdatabases.capydb.dev", a_preview())
     words = ("import", "create", "x", "--from-file", "-", "--preview", "pr-42")

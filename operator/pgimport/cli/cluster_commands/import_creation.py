@@ -128,6 +128,8 @@ def _read_preview(context: CommandContext, name: str) -> Json:
     try:
         return context.kubectl.get(PREVIEWS, name)
     except ObjectNotFound as error:
+        if not str(error).startswith("preview "):  # it is the namespace that does not exist
+            raise
         command = context.write_command(f"PGIMPORT preview create {name}")
         raise ObjectNotFound(f"{error}. To create it, run `{command}`.") from None
 

@@ -13,6 +13,7 @@ NOUNS = {
     "secrets": "Secret",
     "configmaps": "ConfigMap",
     "pods": "pod",
+    "namespaces": "namespace",
 }
 NOT_INSTALLED = "this cluster has no pgimport: its custom resources are not installed. Run `pgimport doctor`."
 _CLUSTER_WIDE = ("projects.capydb.dev", "namespaces")
