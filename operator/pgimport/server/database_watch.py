@@ -10,7 +10,7 @@ server hang.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -34,9 +34,7 @@ class _Watch:
 
 
 @contextmanager
-def database_watch(
-    connection: Connection, access: Access, databases: Sequence[str], connect: Connect
-) -> Iterator[None]:
+def database_watch(connection: Connection, access: Access, database: str, connect: Connect) -> Iterator[None]:
     """Ends sessions of other roles than the admin for whose locks a statement of the block waits.
 
     Cancels the statement if it waits for the barrier for LONGEST_WAIT seconds. Then raises ServerUnavailable
@@ -51,7 +49,7 @@ def database_watch(
         thread.join(_INTERVAL)
         if watch.holders is None:
             raise
-        raise ServerUnavailable(_describe(databases[0], watch.holders)) from error
+        raise ServerUnavailable(_describe(database, watch.holders)) from error
     finally:
         watch.ended.set()
         thread.join()

@@ -46,7 +46,7 @@ def drop_database(connection: Connection, access: Access, name: str, connect: Co
     for attempt in range(1, DROP_ATTEMPTS + 1):
         remaining = end_sessions(connection, databases=[name])
         try:
-            with database_watch(connection, access, [name], connect):
+            with database_watch(connection, access, name, connect):
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
             return
         except postgres.ObjectInUse as error:
@@ -78,7 +78,7 @@ def close_access(
         end_sessions(connection, databases=databases, roles=roles)
         with suppress(ServerUnavailable):
             _roll_back_all(connection, access, databases, connect)
-    with database_watch(connection, access, databases, connect):
+    with database_watch(connection, access, databases[0], connect):
         end_access(connection, databases=databases, roles=roles)
     _roll_back_all(connection, access, databases, connect)
 

@@ -166,11 +166,11 @@ def _swap_once(connection: Connection, access: Access, plan: SwapPlan, connect: 
     verifier = scram_verifier(connection, plan.owner, plan.owner_password) if plan.owner_password else None
     carry_over = read_carry_over(connection, plan.target, plan.owner)
     try:
-        with database_watch(connection, access, both, connect):
+        with database_watch(connection, access, plan.target, connect):
             remaining = end_access(connection, databases=both, roles=[plan.names.role], roles_with_login=[plan.owner])
         holders = sorted({str(client) for client in remaining if client.database in both})
         if not holders:
-            with database_watch(connection, access, both, connect), connection.transaction():
+            with database_watch(connection, access, plan.target, connect), connection.transaction():
                 _rename(connection, plan, carry_over, verifier)
             return None
     except (postgres.ObjectInUse, postgres.LockNotAvailable) as error:
