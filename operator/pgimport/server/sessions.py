@@ -12,6 +12,9 @@ from pgimport.server.shared_objects import read_shared_objects
 # How often `end_access` ends the sessions that hold what it waits for. A tenant that connects in a loop needs several.
 ROUNDS = 4
 _LOCK_SECONDS = 1
+_LAST_LOCK_SECONDS = (
+    10  # in the last round; until then, a watch of locks has ended who holds them, also on a busy server
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ def end_access(
     for attempt in range(1, ROUNDS + 1):
         try:
             with connection.transaction():
-                connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'".encode())
+                seconds = _LOCK_SECONDS if attempt < ROUNDS else _LAST_LOCK_SECONDS
+                connection.execute(f"SET LOCAL lock_timeout = '{seconds}s'".encode())
                 disallow_connections(connection, databases=databases, roles=roles)
             break
         except (postgres.LockNotAvailable, postgres.InternalError_):  # InternalError: tuple concurrently updated
