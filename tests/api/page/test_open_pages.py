@@ -1,6 +1,6 @@
 """Many open pages at the same time: the memory and the connections of the API's process.
 
-`PGIMPORT_PAGE_CHANGES=300` makes it last at least ten minutes: a page looks for changes every two seconds.
+`PGIMPORT_PAGE_CHANGES=600` makes it last ten minutes: a page shows about one change a second.
 """
 
 import asyncio

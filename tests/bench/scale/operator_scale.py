@@ -15,6 +15,7 @@ from typing import Protocol
 import httpx
 from kubernetes import config
 from tests.bench.bench_tenant import bench_tenant
+from tests.bench.missed_goals import REASONS
 from tests.bench.report import Measure
 from tests.bench.scale.many_imports import ImportFactory
 from tests.bench.scale.operator_usage import ProcessUsage, read_usage
@@ -245,6 +246,7 @@ def build_measures(figures: Figures, amount: Amount) -> list[Measure]:
             unit="s",
             method="Each running import is changed while the operator is stopped. The time from its start until all"
             " statuses have the current generation.",
+            reason=REASONS["operator_start_seconds"],
         ),
         Measure(
             name="new_import_to_job_seconds",
