@@ -1,6 +1,6 @@
 """Many open pages at the same time: the memory and the connections of the API's process.
 
-`PGIMPORT_PAGE_CHANGES=600` makes it last ten minutes: a page shows about one change a second.
+`PGIMPORT_PAGE_CHANGES=1200` makes it last about ten minutes: a page shows one or two changes a second.
 """
 
 import asyncio
