@@ -148,6 +148,13 @@ def serve(context: ApiContext, trusted_proxies: tuple[str, ...] = ()) -> Iterato
     settings = SERVER_SETTINGS.model_copy(update={"trusted_proxies": trusted_proxies})
     config = build_server_config(build_app(context, raise_thread_limit), settings)
     config.host, config.port = "127.0.0.1", 0
+    with run_server(config) as server:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+
+
+@contextmanager
+def run_server(config: uvicorn.Config) -> Iterator[uvicorn.Server]:
+    """Runs uvicorn in a thread. Yields the server when it accepts connections."""
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -156,7 +163,7 @@ def serve(context: ApiContext, trusted_proxies: tuple[str, ...] = ()) -> Iterato
         assert time.monotonic() < deadline
         time.sleep(0.02)
     try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield server
     finally:
         server.should_exit = True
         thread.join(20)

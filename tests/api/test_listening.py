@@ -1,14 +1,12 @@
 """The API listens on IPv4 and on IPv6: a pod may have an address of one family only."""
 
 import socket
-import threading
-import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request
+from tests.api.conftest import run_server
 
 from pgimport.api.main import build_server_config
 from pgimport.settings import ApiSettings
@@ -27,16 +25,8 @@ def port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])
     settings = ApiSettings(namespace="system", api_secret_file="-", listen_port=port)
-    server = uvicorn.Server(build_server_config(app, settings))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    yield port
-    server.should_exit = True
-    thread.join(20)
+    with run_server(build_server_config(app, settings)):
+        yield port
 
 
 @pytest.mark.parametrize(("host", "client"), [("127.0.0.1", "127.0.0.1"), ("[::1]", "::1")])
