@@ -41,7 +41,7 @@ def database_watch(connection: Connection, access: Access, database: str, connec
     (TargetBusy), which names the sessions that may block the statement.
     """
     watch, pid = _Watch(), connection.info.backend_pid
-    thread = threading.Thread(target=_run, args=(watch, access, pid, connect), name=f"barrier-{pid}", daemon=True)
+    thread = threading.Thread(target=_run, args=(watch, access, pid, connect), name=f"watch-{pid}", daemon=True)
     thread.start()
     try:
         yield

@@ -12,9 +12,8 @@ from pgimport.server.shared_objects import read_shared_objects
 # How often `end_access` ends the sessions that hold what it waits for. A tenant that connects in a loop needs several.
 ROUNDS = 4
 _LOCK_SECONDS = 1
-_LAST_LOCK_SECONDS = (
-    10  # in the last round; until then, a watch of locks has ended who holds them, also on a busy server
-)
+# In the last round. Until then, a watch of locks has ended the sessions that hold them, also on a busy server.
+_LAST_LOCK_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
