@@ -1,11 +1,17 @@
-"""Tests that a stream ends when it is stopped, also between two of its statements."""
+"""Tests that a stream ends when it is stopped, also between two of its statements, and when it loses its target."""
 
-from collections.abc import Coroutine
-from threading import Thread
+import socket
+import struct
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 from tests.support.postgres import PostgresServer
+from tests.support.tcp_proxies import CHUNK, TcpProxy, listen, pass_on
 from tests.worker.superuser_endpoint import build_superuser_endpoint
 
 from pgimport.worker.engines.relay import asyncpg_session
@@ -50,3 +56,80 @@ def test_a_stream_that_is_stopped_after_the_begin_of_its_step_ends(
         thread.join(30)
     assert len(messages) == 1
     assert "the stream was stopped" in messages[0]
+
+
+def end_and_read_on(client: socket.socket) -> None:
+    """Ends the connection towards the client, whose last bytes are still read."""
+    client.shutdown(socket.SHUT_WR)
+    while client.recv(CHUNK):
+        continue
+
+
+def reset(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+@contextmanager
+def run_losing_proxy(server: PostgresServer, after: int, lose: Callable[[socket.socket], None]) -> Iterator[TcpProxy]:
+    """Stops reading after so many bytes from the client until its buffers are full, and then loses the connection."""
+
+    def serve(client: socket.socket, line: TcpProxy) -> None:
+        received = 0
+
+        def count(data: bytes, is_client: bool) -> None:
+            nonlocal received
+            received += len(data) if is_client else 0
+            if is_client and received > after:
+                time.sleep(1)
+                lose(client)
+                raise ConnectionResetError
+
+        pass_on(client, (server.host, server.port), count)
+
+    with listen(serve) as line:
+        yield line
+
+
+@pytest.mark.parametrize("lose", [end_and_read_on, reset])
+def test_a_target_that_is_lost_while_rows_wait_to_be_sent_ends_the_step(
+    postgres16: PostgresServer, lose: Callable[[socket.socket], None]
+) -> None:
+    """Before, asyncpg waited for ever to send to a reset connection, or wrote to one without a socket."""
+    table = Table(1, "public", "items", partitioned=False, bytes=0, counted_as=None, readable=True)
+    step = RowsStep((TableCopy(table, ("id", "note")),), Driver.ASYNCPG)
+    with (
+        postgres16.database("lost_source") as source_dbname,
+        postgres16.database("lost_shadow") as shadow_dbname,
+        postgres16.connect(source_dbname) as holder,
+        run_losing_proxy(postgres16, 1 << 20, lose) as proxy,
+    ):
+        holder.execute(
+            "CREATE TABLE items AS SELECT i AS id, repeat('x', 1000) AS note FROM generate_series(1, 60000) i"
+        )
+        postgres16.execute("CREATE TABLE items (id int, note text)", shadow_dbname)
+        holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        ((snapshot,),) = holder.execute("SELECT pg_export_snapshot()").fetchall()
+        source = build_superuser_endpoint(postgres16, source_dbname)
+        shadow = build_superuser_endpoint(replace(postgres16, port=proxy.port), shadow_dbname)
+        errors: list[StepFailed] = []
+        ended = Event()
+
+        def copy() -> None:
+            session = AsyncpgSession(source, shadow, snapshot)
+            session.open()
+            try:
+                session.copy_step(step, lambda _oid, _count: None)
+            except StepFailed as error:
+                errors.append(error)
+            finally:
+                ended.set()
+                session.close()
+
+        thread = Thread(target=copy, daemon=True)
+        thread.start()
+        assert ended.wait(20)
+        thread.join()
+    (error,) = errors
+    assert error.connection_lost
+    assert "the target failed while the rows of public.items were copied" in error.failure.message

@@ -26,6 +26,7 @@ _SESSION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)  # a 
 # If the network is slower than the reader, each packet is a chunk. A short pause lets the kernel join several packets.
 SMALL_CHUNK_BYTES = 32 * 1024
 SMALL_CHUNK_DELAY_SECONDS = 0.01
+LOSS_SECONDS = 1.0  # after its connection was lost, a COPY has this time to end with the server's own error
 
 
 class AsyncpgSession:
@@ -72,6 +73,12 @@ class AsyncpgSession:
             task.cancel()
         self._terminate()
 
+    def _end_writing(self, _: asyncpg.Connection) -> None:
+        """Cancels the writing to a lost connection: if a full buffer stopped it, asyncpg waits for ever."""
+        if self._tasks:
+            _, write_task = self._tasks
+            self._loop.call_later(LOSS_SECONDS, write_task.cancel)
+
     def end_rows_early(self) -> None:
         """Ends the rows of the running COPY, whose backend at the shadow has failed. May be called from another thread.
 
@@ -102,6 +109,7 @@ class AsyncpgSession:
         try:
             shadow = await connect_asyncpg(self._shadow_endpoint)
             self._connections.append(shadow)
+            shadow.add_termination_listener(self._end_writing)
         except _SESSION_ERRORS as error:
             raise build_target_failure(error, "a stream connected") from error
         self.shadow_pid = shadow.get_server_pid()
@@ -171,15 +179,22 @@ async def _write_rows(shadow: asyncpg.Connection, step: RowsStep, table_copy: Ta
     table.
     """
     loaded_table, row_count = step.root or table_copy.table, 0
-    while await buffer.wait_for_rows():
-        command_tag = await shadow.copy_to_table(
-            loaded_table.name,
-            schema_name=loaded_table.schema,
-            columns=table_copy.columns,
-            source=buffer,
-            freeze=step.root is None,
-        )
-        row_count += _parse_row_count(command_tag)
+    try:
+        while await buffer.wait_for_rows():
+            command_tag = await shadow.copy_to_table(
+                loaded_table.name,
+                schema_name=loaded_table.schema,
+                columns=table_copy.columns,
+                source=buffer,
+                freeze=step.root is None,
+            )
+            row_count += _parse_row_count(command_tag)
+    except _SESSION_ERRORS:
+        raise
+    except (Exception, asyncio.CancelledError) as error:  # for example AttributeError: the transport has no socket
+        if not shadow.is_closed():
+            raise
+        raise ConnectionResetError("the server closed the connection") from error
     return row_count
 
 
