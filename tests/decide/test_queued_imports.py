@@ -108,7 +108,7 @@ def test_a_queued_import_shows_the_message_of_its_workload() -> None:
 @pytest.mark.parametrize(
     ("job", "expected"),
     [
-        pytest.param(HELD, "waits in queue imports. Kueue has not considered it yet", id="no Workload"),
+        pytest.param(HELD, "Kueue is running, and that the priority classes of the import", id="no Workload"),
         pytest.param(a_job(suspended=True), f"Job {JOB} is suspended, but not by the operator", id="no queue"),
     ],
 )

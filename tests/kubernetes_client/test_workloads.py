@@ -47,6 +47,45 @@ def test_the_message_says_why_a_workload_is_not_admitted(conditions: Any, messag
     assert (workload.name, workload.message) == ("first", message)
 
 
+CHECKS = [
+    {"name": "budget", "state": "Ready", "message": ""},
+    {"name": "nodes", "state": "Pending", "message": "Waiting for provisioning request"},
+]
+STALE = {"QuotaReserved": ("True", "Quota reserved in ClusterQueue imports"), "Admitted": ("False", "no reservation")}
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [pytest.param({"QuotaReserved": STALE["QuotaReserved"]}, id="for the first time"), pytest.param(STALE, id="again")],
+)
+def test_a_workload_with_quota_names_the_check_that_it_waits_for(conditions: Any) -> None:
+    """Kueue adds no condition Admitted before the first admission. After an eviction, it keeps the earlier one."""
+    body = a_workload("first", **conditions)
+    body["status"]["admissionChecks"] = CHECKS
+    workload = parse_newest_workload([body])
+    assert workload is not None
+    assert workload.message == "admission check nodes is Pending: Waiting for provisioning request"
+
+
+@pytest.mark.parametrize(
+    ("evicted", "message"),
+    [
+        pytest.param({}, "The workload is deactivated", id="at once"),
+        pytest.param(
+            {"Evicted": ("True", "The workload is deactivated due to exceeding the maximum number of re-queuings")},
+            "The workload is deactivated due to exceeding the maximum number of re-queuings",
+            id="with its cause",
+        ),
+    ],
+)
+def test_a_deactivated_workload_does_not_say_that_it_waits_for_quota(evicted: Any, message: str) -> None:
+    body = a_workload("first", QuotaReserved=("False", "insufficient unused quota"), **evicted)
+    body["spec"]["active"] = False
+    workload = parse_newest_workload([body])
+    assert workload is not None
+    assert workload.message == message
+
+
 def test_the_newest_workload_counts() -> None:
     older = a_workload("older", at="2026-01-01T12:00:00Z")
     newer = a_workload("newer", at="2026-01-01T12:00:01Z")

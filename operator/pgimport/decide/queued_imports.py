@@ -105,5 +105,6 @@ def _describe_queue(job: ObservedJob | None, workload: ObservedWorkload | None) 
     if job is not None and queue is None:
         message = f"Job {job.name} is suspended, but not by the operator. The import continues when the Job is resumed."
         return in_progress(Reason.QUEUED, message)
-    message = f"The import waits in queue {queue}. Kueue has not considered it yet: check that Kueue is running."
-    return in_progress(Reason.QUEUED, message)
+    message = f"The import waits in queue {queue}. Kueue has not considered it yet: check that Kueue is running"
+    classes = "" if workload is not None else ", and that the priority classes of the import and its pods exist"
+    return in_progress(Reason.QUEUED, f"{message}{classes}.")

@@ -1,6 +1,6 @@
 """Kueue's Workload of a Job: read to show why a queue holds an import."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
@@ -9,8 +9,7 @@ from pgimport.model.names import LABEL_JOB_UID
 from pgimport.model.observations import ObservedWorkload
 
 VERSIONS = ("v1beta2", "v1beta1")  # Kueue serves the first one since 0.15
-# Conditions that say why a Workload is not admitted, with the status that they have then.
-_OBSTACLES = (("QuotaReserved", "False"), ("Admitted", "False"), ("Evicted", "True"))
+_DEACTIVATED = "The workload is deactivated"  # Kueue's own words
 
 
 def read_workload(cluster: KubernetesClient, namespace: str, job_uid: str) -> ObservedWorkload | None:
@@ -32,10 +31,30 @@ def parse_newest_workload(listed: Sequence[Json]) -> ObservedWorkload | None:
     if not listed:
         return None
     body = max(listed, key=lambda item: str(item["metadata"]["creationTimestamp"]))
-    conditions = {item["type"]: item for item in body.get("status", {}).get("conditions", ())}
-    messages = [
-        str(conditions[kind].get("message") or "")
-        for kind, status in _OBSTACLES
-        if kind in conditions and conditions[kind]["status"] == status
-    ]
-    return ObservedWorkload(name=body["metadata"]["name"], message=next(filter(None, messages), None))
+    return ObservedWorkload(name=body["metadata"]["name"], message=next(filter(None, _list_obstacles(body)), None))
+
+
+def _list_obstacles(body: Json) -> Iterator[str]:
+    """Yields what keeps a Workload from being admitted, in Kueue's words, the decisive obstacle first.
+
+    Kueue leaves old messages in other conditions: a deactivated Workload may still say that it waits for quota, and one
+    that has its quota that it has none.
+    """
+    status = body.get("status", {})
+    conditions = {item["type"]: item for item in status.get("conditions", ())}
+
+    def say(kind: str, value: str) -> str:
+        condition = conditions.get(kind, {})
+        return str(condition.get("message") or "") if condition.get("status") == value else ""
+
+    if body.get("spec", {}).get("active") is False:
+        yield say("Evicted", "True") or _DEACTIVATED
+    yield say("QuotaReserved", "False")
+    if say("QuotaReserved", "True") and not say("Admitted", "True"):
+        for check in status.get("admissionChecks", ()):
+            if check.get("state") != "Ready":
+                yield f"admission check {check['name']} is {check.get('state')}: {check.get('message', '')}".rstrip(
+                    ": "
+                )
+    yield say("Admitted", "False")
+    yield say("Evicted", "True")
