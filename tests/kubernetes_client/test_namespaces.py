@@ -48,22 +48,39 @@ def test_an_event_has_a_reporter_and_a_time(cluster: KubernetesClient, name: str
     assert event_body["eventTime"].endswith("Z")
 
 
-def test_the_newest_warning_event_is_read(cluster: KubernetesClient, name: str) -> None:
-    for second, reason, kind in (
-        ("01", "Old", "Warning"),
-        ("03", "FailedMount", "Warning"),
-        ("09", "Scheduled", "Normal"),
-    ):
+REFUSED = ("Warning", "FailedCreate", "00:01Z")
+UNSCHEDULED = ("Warning", "FailedScheduling", "00:03.250000Z")
+UNMOUNTED = ("Warning", "FailedMount", "00:06Z")
+
+
+@pytest.mark.parametrize(
+    ("events", "warning"),
+    [
+        pytest.param([REFUSED, UNSCHEDULED, UNMOUNTED], "FailedMount", id="the newest one"),
+        pytest.param([REFUSED, ("Normal", "SuccessfulCreate", "00:02Z")], None, id="the Job has its pod"),
+        pytest.param([UNSCHEDULED, ("Normal", "Scheduled", "00:05.125000Z")], None, id="the pod has its node"),
+        pytest.param([UNMOUNTED, ("Normal", "Pulling", "00:09Z")], None, id="the pod has its volumes"),
+        pytest.param([("Normal", "Scheduled", "00:05.1Z"), UNMOUNTED], "FailedMount", id="an obstacle after another"),
+        pytest.param([UNSCHEDULED, ("Normal", "SuccessfulCreate", "00:03Z")], "FailedScheduling", id="in one second"),
+        pytest.param([UNSCHEDULED, ("Normal", "NotTriggerScaleUp", "00:09Z")], "FailedScheduling", id="no progress"),
+        pytest.param([], None, id="no event"),
+    ],
+)
+def test_the_newest_warning_is_read_until_its_obstacle_is_gone(
+    cluster: KubernetesClient, name: str, events: list[tuple[str, str, str]], warning: str | None
+) -> None:
+    for number, (kind, reason, at) in enumerate(events):
         event = {
-            "metadata": {"name": f"{name}-{second}"},
+            "metadata": {"name": f"{name}-{number}"},
             "type": kind,
             "reason": reason,
-            "message": "no such Secret",
+            "message": "in the words of Kubernetes",
             "involvedObject": {"name": name},
-            "lastTimestamp": f"2026-01-01T12:00:{second}Z",
+            ("eventTime" if "." in at else "lastTimestamp"): f"2026-01-01T12:{at}",
         }
         cluster.create(api_paths.core("shop", "events"), event)
-    assert namespaces.read_start_warning(cluster, "shop", (name,)) == "FailedMount: no such Secret"
+    expected = None if warning is None else f"{warning}: in the words of Kubernetes"
+    assert namespaces.read_start_warning(cluster, "shop", (name,)) == expected
     assert namespaces.read_start_warning(cluster, "shop", ("another",)) is None
 
 

@@ -10,6 +10,8 @@ from pgimport.kubernetes_client.ownership import delete_managed, is_managed, req
 from pgimport.model.errors import Conflict, NotFound
 from pgimport.model.names import MANAGER
 
+# Events after which an earlier Warning says nothing any more. All of them are of type Normal.
+_PROGRESS = {"SuccessfulCreate", "Scheduled", "SuccessfulAttachVolume", "Pulling", "Pulled", "Created", "Started"}
 ROLE_ATTEMPTS = 20  # of a write; each time, one of those who write the same Role at once succeeds
 
 
@@ -122,16 +124,25 @@ def post_event(cluster: KubernetesClient, event: Json) -> None:
 
 
 def read_start_warning(cluster: KubernetesClient, namespace: str, objects: tuple[str, ...]) -> str | None:
-    """Returns the newest Warning event on the Job or its pods, which tells why nothing starts."""
-    warnings: list[tuple[str, str]] = []
+    """Returns the newest Warning event on the Job or its pods, which tells why nothing starts.
+
+    Returns None if a later event says that the obstacle is gone: that the pod was created, or that a node took it.
+    """
+    warnings: list[tuple[datetime, str]] = []
+    progress: list[datetime] = []
     for name in objects:
-        body = cluster.get(
-            api_paths.core(namespace, "events"), fieldSelector=f"involvedObject.name={name},type=Warning"
-        )
+        body = cluster.get(api_paths.core(namespace, "events"), fieldSelector=f"involvedObject.name={name}")
         for item in body["items"]:
-            at = item.get("lastTimestamp") or item.get("eventTime") or item["metadata"]["creationTimestamp"]
-            warnings.append((at, f"{item.get('reason')}: {item.get('message')}"))
-    return max(warnings)[1] if warnings else None
+            # Of an event in a series, the first time: a later one would hide what has happened since.
+            text = item.get("lastTimestamp") or item.get("eventTime") or item["metadata"]["creationTimestamp"]
+            # Some reporters give whole seconds, so events of one second have no order.
+            at = datetime.fromisoformat(text).replace(microsecond=0)
+            if item.get("type") == "Warning":
+                warnings.append((at, f"{item.get('reason')}: {item.get('message')}"))
+            elif item.get("reason") in _PROGRESS:
+                progress.append(at)
+    newest = max(warnings, default=None)
+    return newest[1] if newest is not None and newest[0] >= max(progress, default=newest[0]) else None
 
 
 def namespace_exists(cluster: KubernetesClient, name: str) -> bool:
