@@ -108,6 +108,12 @@ def test_a_disruption_is_a_condition(conditions: list[dict[str, str]], disrupted
     assert parse_pod(a_body(conditions=conditions)).disrupted is disrupted
 
 
+def test_a_pod_says_why_no_node_takes_it() -> None:
+    gated = {"type": "PodScheduled", "reason": "SchedulingGated", "message": "Scheduling is blocked"}
+    pods = [parse_pod(a_body(conditions=[{**gated, "status": status}])) for status in ("False", "True")]
+    assert [pod.unscheduled for pod in pods] == ["SchedulingGated: Scheduling is blocked", None]
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -59,9 +59,17 @@ def parse_pod(body: Json) -> ObservedPod:
         ),
         reason=status.get("reason"),
         message=status.get("message"),
+        unscheduled=_find_unscheduled(status),
         preflight=containers.get(CONTAINER_PREFLIGHT),
         import_=containers.get(CONTAINER_IMPORT) or _not_started(body),
     )
+
+
+def _find_unscheduled(status: Json) -> str | None:
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason')}: {condition.get('message')}"
+    return None
 
 
 def _find_job(meta: Json) -> str:

@@ -43,6 +43,7 @@ class ObservedPod:
     disrupted: bool = False  # has the condition DisruptionTarget, so it does not count as an attempt
     reason: str | None = None  # Evicted, …
     message: str | None = None
+    unscheduled: str | None = None  # why no node has taken it, in the scheduler's words
     preflight: ObservedContainer | None = None
     import_: ObservedContainer | None = None
 
