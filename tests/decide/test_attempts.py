@@ -143,6 +143,25 @@ def test_an_attempt_that_may_succeed_next_time_is_repeated(
     assert decision.status.retry_classification is kind
 
 
+@pytest.mark.parametrize(
+    ("pod", "cause"),
+    [
+        pytest.param(a_failed_pod(), "Attempt 1 of 3 failed: it went wrong", id="failed"),
+        pytest.param(
+            a_copying_pod(phase="Failed", disrupted=True, message="node drain"),
+            "An attempt was disrupted, which does not count: pod pod-pod-uid-1 was disrupted: node drain",
+            id="disrupted",
+        ),
+    ],
+)
+def test_a_repeated_attempt_says_why_its_pod_is_refused(pod: ObservedPod, cause: str) -> None:
+    status, refusal = a_running_status(shadow=a_shadow()), "FailedCreate: exceeded quota: small"
+    observed = observed_running_import(status=status, pods=(pod,), waiting_since=BORN, start_warning=refusal)
+    decision = decide(observed)
+    assert reason(decision) == Reason.RETRYING
+    assert decision.message == f"The next attempt does not start: {refusal}. {cause}"
+
+
 def test_a_disrupted_pod_does_not_count_as_an_attempt() -> None:
     pod = a_copying_pod(phase="Failed", disrupted=True, message="node drain")
     decision = decide(observed_running_import(pods=(pod, a_pod("two"))))

@@ -179,11 +179,11 @@ def _decide_progress(
         return _open_gate(status, pod, now, policy, (*actions, PrepareShadow(pod.uid, source)))
     status = _with_progress(observed, status, now, policy)
     conditions = _describe_work(status.progress)
-    if (obstacle := timeouts.describe_obstacle(observed, pod)) is not None:
+    obstacle = timeouts.describe_obstacle(observed, pod)
+    if obstacle is not None:
         conditions = in_progress(Reason.STARTING, f"No container of the import starts: {obstacle}")
     if pod is None and outcome is not None and outcome.failure is not None:
-        message = f"Attempt {status.attempts} of {spec.max_attempts} failed and is repeated: {outcome.failure.message}"
-        conditions = in_progress(Reason.RETRYING, message)
+        conditions = _describe_retry(status, spec, outcome.failure, obstacle)
         status = status.model_copy(update={"retry_classification": outcome.failure.classification})
     interval = timeouts.find_next_look(observed, status, spec, now, policy)
     return running(status, conditions, now, interval, actions)
@@ -330,6 +330,17 @@ def _describe_work(progress: Progress | None) -> ConditionSet:
     if progress is None or progress.waiting_for is None:
         return AT_WORK
     return in_progress(Reason.RUNNING, f"{progress.waiting_for[:1].upper()}{progress.waiting_for[1:]}.")
+
+
+def _describe_retry(status: ImportStatus, spec: ImportSpec, failure: Failure, obstacle: str | None) -> ConditionSet:
+    """Says why the last attempt failed, after what keeps the next one from starting: a long failure may be cut."""
+    ended = f"Attempt {status.attempts} of {spec.max_attempts} failed"
+    if failure.reason is Reason.DISRUPTED:
+        ended = "An attempt was disrupted, which does not count,"
+    if obstacle is not None:
+        message = f"The next attempt does not start: {obstacle}. {ended.rstrip(',')}: {failure.message}"
+        return in_progress(Reason.RETRYING, message)
+    return in_progress(Reason.RETRYING, f"{ended} and is repeated: {failure.message}")
 
 
 def _with_progress(observed: ObservedImport, status: ImportStatus, now: datetime, policy: Policy) -> ImportStatus:
