@@ -161,6 +161,12 @@ OTHER_KEY = Surroundings(a_preview(), secret=SecretKeys(True, ["uri"]))
             ["PGIMPORT import preflight debian"],
         ),
         (
+            an_import("completed", "Completed", spec={"dryRun": True}),
+            Surroundings(a_preview()),
+            "A dry run imports nothing.",
+            ["PGIMPORT import preflight debian"],
+        ),
+        (
             an_import("completed", "Completed"),
             Surroundings(a_preview(spec={"golden": True})),
             "holds the verified import",
@@ -174,6 +180,35 @@ def test_an_explanation_says_what_is_wrong_and_what_to_type(
     body = body or an_import()
     assert text in explain(body, around)
     assert suggest_commands(body, around) == commands
+
+
+OWN_SECRET = {"source": {"urlSecretRef": {"name": "debian-source", "key": "url"}}}
+UPLOAD = {"source": {"uploadKey": "shop/1"}}
+CHECKED = {"ok": False, "checks": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "command"),
+    [
+        (an_import("failed", "SourceAuthFailed"), "retry debian"),
+        (an_import("failed", "SourceAuthFailed", spec=OWN_SECRET), "create NEW --preview pr-42 --from-file FILE"),
+        (an_import("failed", "SourceUnreachable", spec=OWN_SECRET), "retry debian"),
+        (an_import("failed", "SourceUnreachable", spec=UPLOAD), "retry debian"),
+        (an_import("failed", "DumpCorrupt", spec=UPLOAD), "create NEW --preview pr-42 --dump FILE"),
+        (an_import("failed", "TargetFull", spec=UPLOAD, uploadDeleted=True), "create NEW --preview pr-42 --dump FILE"),
+        (
+            an_import("cancelled", "Cancelled", spec={**UPLOAD, "recreate": True}, uploadDeleted=True),
+            "create NEW --preview pr-42 --dump FILE --recreate",
+        ),
+        (
+            an_import("failed", "SourceAuthFailed", spec={**OWN_SECRET, "dryRun": True, "target": None}),
+            "preflight --from-file FILE",
+        ),
+        (an_import("failed", "SourceTooLarge", spec={"dryRun": True}, preflight=CHECKED), "retry debian"),
+    ],
+)
+def test_a_retry_is_suggested_only_if_its_source_can_be_another_one(body: Json, command: str) -> None:
+    assert suggest_commands(body, Surroundings(a_preview()))[-1] == f"PGIMPORT import {command}"
 
 
 def test_objects_that_the_target_refused_are_part_of_the_explanation() -> None:

@@ -22,12 +22,24 @@ from pgimport.cli.cluster_commands.objects import (
     reason_of,
     state_of,
 )
+from pgimport.model.names import source_secret_name
 from pgimport.model.reasons import Reason
 
 UNCHANGED = "The target is as it was before the import."
 WAITS_FOR_OTHERS = (Reason.WAITING_FOR_TARGET, Reason.WAITING_FOR_SLOT, Reason.QUEUED, Reason.WAITING_FOR_REFRESH)
 NEEDS_NEW_TARGET = (Reason.TARGET_NOT_FOUND, Reason.TARGET_GONE)
 NEEDS_OTHER_SPEC = (Reason.INVALID_SPEC, Reason.NOT_SUPPORTED, Reason.PROJECT_MISMATCH, Reason.FILTER_INVALID)
+# A retry would read the same wrong source: an upload never changes, and neither does a Secret that an import owns.
+NEEDS_NEW_UPLOAD = (Reason.DUMP_CORRUPT, Reason.DUMP_UNSUPPORTED, Reason.DUMP_NOT_FOUND)
+NEEDS_NEW_URL = (
+    Reason.SOURCE_URL_INVALID,
+    Reason.SOURCE_ADDRESS_FORBIDDEN,
+    Reason.SOURCE_AUTH_FAILED,
+    Reason.SOURCE_DATABASE_NOT_FOUND,
+    Reason.SOURCE_TLS_FAILED,
+    Reason.SOURCE_POOLED,
+    Reason.DUMP_NOT_FOUND,
+)
 LOG_HELPS = (Reason.WORKER_FAILED, Reason.POST_IMPORT_FAILED, Reason.RESTORE_FAILED, Reason.DUMP_FAILED)
 
 
@@ -129,22 +141,45 @@ def suggest_commands(body: Json, around: Surroundings) -> list[str]:
         return [f"PGIMPORT import get {name} --watch"]
     if state == "pending":
         return _while_pending(body, around, name, reason, preview)
+    if read(body, "spec", "dryRun") and read(body, "status", "preflight"):
+        return [f"PGIMPORT import preflight {name}", _write_repetition(body)]
     if around.preview_missing or reason == Reason.TARGET_GONE:
-        return [f"PGIMPORT preview create {preview}", f"PGIMPORT import retry {name}"]
+        return [f"PGIMPORT preview create {preview}", _write_repetition(body)]
     if reason == Reason.TARGET_NOT_EMPTY:
-        return [f"PGIMPORT import retry {name} --recreate"]
+        return [_write_repetition(body, recreate=True)]
     if reason in LOG_HELPS:
-        return [f"PGIMPORT import logs {name}", f"PGIMPORT import retry {name}"]
+        return [f"PGIMPORT import logs {name}", _write_repetition(body)]
     if reason == Reason.VERIFICATION_FAILED:
-        return [f"PGIMPORT import report {name}", f"PGIMPORT import retry {name}"]
+        return [f"PGIMPORT import report {name}", _write_repetition(body)]
     if reason in NEEDS_OTHER_SPEC:
         return ["PGIMPORT import create --help"]
-    return [f"PGIMPORT import retry {name}"]
+    return [_write_repetition(body)]
+
+
+def _write_repetition(body: Json, *, recreate: bool = False) -> str:
+    """Returns the command that imports once more: a retry, unless that needs another source."""
+    option = _find_source_option(body)
+    if option is None:
+        return f"PGIMPORT import retry {name_of(body)}{' --recreate' if recreate else ''}"
+    preview = read(body, "spec", "target", "previewDatabase")
+    if preview is None:
+        return f"PGIMPORT import preflight {option}"
+    replaces = recreate or read(body, "spec", "recreate")
+    return f"PGIMPORT import create NEW --preview {preview} {option}{' --recreate' if replaces else ''}"
+
+
+def _find_source_option(body: Json) -> str | None:
+    """Returns the option that names another source, if a retry cannot read that of this import, or fails again."""
+    source, reason = read(body, "spec", "source") or {}, reason_of(body)
+    if source.get("uploadKey"):
+        return "--dump FILE" if read(body, "status", "uploadDeleted") or reason in NEEDS_NEW_UPLOAD else None
+    owned = read(source, "urlSecretRef", "name") == source_secret_name(name_of(body))
+    return "--from-file FILE" if owned and reason in NEEDS_NEW_URL else None
 
 
 def _after_success(body: Json, around: Surroundings, name: str, preview: str | None) -> list[str]:
     report = [f"PGIMPORT import report {name}"] if read(body, "status", "skipped") else []
-    if preview is None:
+    if preview is None or read(body, "spec", "dryRun"):
         return [f"PGIMPORT import preflight {name}"]
     if read(around.preview or {}, "spec", "golden"):
         return [*report, f"PGIMPORT preview clone NEW --from {preview}"]
