@@ -5,10 +5,12 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -546,6 +548,48 @@ def test_a_doctor_without_a_cluster_says_so(kubectl: FakeKubectl) -> None:
     ended = kubectl.run("doctor")
     assert ended.code == 1
     assert ended.out.startswith("fail\tcluster\tkubectl cannot use it: The connection")
+
+
+RESOURCES = ("postgresimports", "previewdatabases", "postgresimportschedules", "projects")
+
+
+@pytest.mark.parametrize(
+    ("discovery", "sign"),
+    [
+        ({"out": {"resources": [{"name": name} for name in RESOURCES]}}, "pass"),
+        ({"error": "Error from server (NotFound): the server could not find the requested resource\n"}, "fail"),
+        ({"error": "Error from server (Forbidden): forbidden: no\n"}, "fail"),
+    ],
+    ids=["served", "not installed", "not told"],
+)
+def test_a_doctor_reads_our_group_alone(kubectl: FakeKubectl, discovery: Json, sign: str) -> None:
+    """With a group of another program that does not answer, `kubectl api-resources` fails."""
+    kubectl.answer("get --raw /version", {})
+    kubectl.answer("get --raw /apis/capydb.dev/v1alpha1", **discovery)
+    kubectl.answer("create", error=FORBIDDEN)
+    kubectl.answer("get deployments", error=FORBIDDEN)
+    kubectl.answer("get", {"items": []})
+    rows = [line.split("\t")[:2] for line in kubectl.run("doctor").out.splitlines()]
+    assert [sign, "resources"] in rows
+    assert ("projects" in dict(map(reversed, rows))) == (sign == "pass")
+
+
+@pytest.mark.parametrize("url", ["http://localhost:none", "http://[::1", "http://127.0.0.1:{port}"])
+def test_a_doctor_names_a_url_at_which_no_api_answers(kubectl: FakeKubectl, url: str) -> None:
+    kubectl.answer("get --raw /version", error="refused\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_without_http, args=(server,), daemon=True).start()
+        ended = kubectl.run("doctor", PGIMPORT_API_URL=url.format(port=server.getsockname()[1]))
+    assert ended.out.splitlines()[-1].startswith("fail\tHTTP API\t")
+    assert (ended.code, ended.err) == (1, "")
+
+
+def answer_without_http(server: socket.socket) -> None:
+    with suppress(OSError):
+        connection = server.accept()[0]
+        with connection:
+            connection.sendall(b"E\0SFATAL\0\r\n")
+            connection.recv(4096)
 
 
 def test_a_plugin_of_kubectl_names_itself_so(kubectl: FakeKubectl) -> None:

@@ -23,10 +23,10 @@ def a_deployment(component: str = "operator", version: str = "1.0", available: i
 
 
 def test_missing_resources_are_named() -> None:
-    names = ["postgresimports.capydb.dev", "projects.capydb.dev", "previewdatabases.capydb.dev"]
+    names = ["postgresimports", "projects", "previewdatabases", "previewdatabases/status"]
     assert check_resources(names)[0] is Sign.FAIL
     assert "postgresimportschedules" in check_resources(names)[2]
-    assert check_resources([*names, "postgresimportschedules.capydb.dev"])[0] is Sign.PASS
+    assert check_resources([*names, "postgresimportschedules"])[0] is Sign.PASS
 
 
 EVERYTHING = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]

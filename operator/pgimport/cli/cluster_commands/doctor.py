@@ -1,9 +1,10 @@
 """`pgimport doctor`: reads what it may, and prints a line for each check."""
 
 import argparse
+import http.client
+import json
 import shutil
 import subprocess
-import urllib.error
 import urllib.request
 
 from pgimport import __version__
@@ -20,7 +21,7 @@ from pgimport.cli.cluster_commands.doctor_checks import (
 from pgimport.cli.cluster_commands.doctor_clients import check_client_refusals, check_psql, check_worker_images
 from pgimport.cli.cluster_commands.errors import CommandFailed, NotAllowed
 from pgimport.cli.cluster_commands.objects import Json
-from pgimport.model.names import GROUP
+from pgimport.model.names import API_VERSION
 
 API_SECONDS = 10
 DEPLOYMENTS = "--selector=app.kubernetes.io/component in (operator,api),app.kubernetes.io/name=pgimport"
@@ -31,9 +32,7 @@ def run_doctor(context: CommandContext, _arguments: argparse.Namespace) -> int:
     """Returns 1 if a check failed."""
     rows = [_check_cluster(context)]
     if rows[0][0] is not Sign.FAIL:
-        rows.append(
-            check_resources(context.kubectl.run("api-resources", f"--api-group={GROUP}", "--output=name").split())
-        )
+        rows.append(_check_resources(context))
     if rows[-1][0] is not Sign.FAIL:
         rows += _check_rights(context)
         rows += _check_installation(context)
@@ -47,7 +46,19 @@ def _check_cluster(context: CommandContext) -> Row:
     answers, text = context.kubectl.try_run("get", "--raw", "/version")
     if answers:
         return Sign.PASS, "cluster", f"kubectl reaches it; namespace {context.kubectl.namespace}"
-    return Sign.FAIL, "cluster", f"kubectl cannot use it: {text.splitlines()[-1] if text else 'no message'}"
+    return Sign.FAIL, "cluster", f"kubectl cannot use it: {_last_line(text)}"
+
+
+def _last_line(text: str) -> str:
+    return text.splitlines()[-1] if text else "no message"
+
+
+def _check_resources(context: CommandContext) -> Row:
+    """Reads one API group: `kubectl api-resources` fails if another one, such as that of metrics, does not answer."""
+    answers, text = context.kubectl.try_run("get", "--raw", f"/apis/{API_VERSION}")
+    if not answers and "(NotFound)" not in text:
+        return Sign.FAIL, "resources", f"the cluster does not list them: {_last_line(text)}"
+    return check_resources([item["name"] for item in json.loads(text)["resources"]] if answers else [])
 
 
 def _check_rights(context: CommandContext) -> list[Row]:
@@ -108,5 +119,5 @@ def _check_api(context: CommandContext) -> list[Row]:
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/readyz", timeout=API_SECONDS):  # noqa: S310 (checked above)
             return [(Sign.PASS, "HTTP API", f"{url} is ready")]
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # of the network, of the URL, or no HTTP
         return [(Sign.FAIL, "HTTP API", f"{url} is not ready: {error}. Check PGIMPORT_API_URL.")]

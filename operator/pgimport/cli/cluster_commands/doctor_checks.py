@@ -42,8 +42,8 @@ _RIGHTS = (
 
 
 def check_resources(names: Sequence[str]) -> Row:
-    """Checks which of our resources the API server serves. `names`: as kubectl lists them, with their group."""
-    missing = [resource for resource in RESOURCES if f"{resource}.{GROUP}" not in names]
+    """Checks which of our resources the API server serves. `names`: the resources of our API group."""
+    missing = [resource for resource in RESOURCES if resource not in names]
     if missing:
         return (
             Sign.FAIL,
