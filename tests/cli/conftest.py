@@ -207,4 +207,4 @@ def kubectl(tmp_path: Path) -> FakeKubectl:
 def context() -> CommandContext:
     """A context for commands that call nothing, with `-n shop`."""
     screen = Screen(io.StringIO(), io.StringIO(), {})
-    return CommandContext(Kubectl([], "shop"), screen, {}, namespace_option="shop")
+    return CommandContext(Kubectl([], "shop"), screen, {}, given_options=["-n", "shop"])

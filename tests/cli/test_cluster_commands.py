@@ -592,6 +592,13 @@ def answer_without_http(server: socket.socket) -> None:
             connection.recv(4096)
 
 
+def test_a_suggested_command_goes_to_the_same_cluster(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get", a_failed_import("SourceUnreachable", "no answer"))
+    ended = kubectl.run("--context", "prod cluster", "--kubeconfig", "k", "-n", "shop", "import", "explain", "debian")
+    command = "pgimport '--context=prod cluster' --kubeconfig=k -n shop import retry debian"
+    assert ended.out.splitlines()[-1] == f"next:\t{command}"
+
+
 def test_a_plugin_of_kubectl_names_itself_so(kubectl: FakeKubectl) -> None:
     program = kubectl.folder / "kubectl-pgimport"
     program.write_text(f"#!{sys.executable}\nimport sys\nfrom pgimport.cli.main import main\nsys.exit(main())\n")

@@ -1,7 +1,7 @@
 """Holds what every command needs: kubectl, the screen, the clock and the name under which the program was called."""
 
-import re
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,19 +23,20 @@ class CommandContext:
     screen: Screen
     environment: Mapping[str, str]
     program: str = "pgimport"  # or `kubectl pgimport`
-    namespace_option: str | None = None  # as the user wrote it
+    given_options: Sequence[str] = ()  # that choose cluster and namespace, as the user wrote them
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     def write_commands(self, commands: Iterable[str]) -> list[str]:
-        """Completes suggested commands with the program's name and the namespace that the user chose."""
-        option = f" -n {self.namespace_option}" if self.namespace_option else ""
-        return [self._complete(command, option) for command in commands]
+        """Completes suggested commands with the program's name, and the cluster and namespace that the user chose."""
+        options = "".join(f" {shlex.quote(word)}" for word in self.given_options)
+        return [self._complete(command, options) for command in commands]
 
     def write_command(self, command: str) -> str:
         return self.write_commands([command])[0]
 
-    def _complete(self, command: str, option: str) -> str:
-        command = re.sub(r"^PGIMPORT\b", self.program + option, command)
-        return re.sub(r" NS$", option, command)
+    def _complete(self, command: str, options: str) -> str:
+        if command.startswith("PGIMPORT "):
+            return f"{self.program}{options}{command.removeprefix('PGIMPORT')}"
+        return f"{command.removesuffix(' NS')}{options}" if command.endswith(" NS") else command

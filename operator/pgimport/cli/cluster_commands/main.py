@@ -87,5 +87,5 @@ def _build_context(arguments: argparse.Namespace, environment: Mapping[str, str]
         screen=Screen(sys.stdout, sys.stderr, environment, wide=given.get("output") == "wide"),
         environment=environment,
         program=given.get("program", "pgimport"),
-        namespace_option=namespace,
+        given_options=[*options, *(["-n", namespace] if namespace else [])],
     )
