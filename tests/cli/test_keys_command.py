@@ -32,7 +32,7 @@ def find_caller(kubernetes: Kubernetes, text: str, after: timedelta = timedelta(
 
 def test_a_key_is_shown_once_listed_and_revoked(kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(kubernetes, "create", "--organization", "acme", "--name", "ci", "--expires", "30d") == 0
-    text = capsys.readouterr().out.strip()
+    text, note = (stream.strip() for stream in capsys.readouterr())
     caller = find_caller(kubernetes, text)
     assert caller is not None
     assert (caller.name, caller.organization, caller.project, caller.scopes) == (
@@ -46,11 +46,12 @@ def test_a_key_is_shown_once_listed_and_revoked(kubernetes: Kubernetes, capsys: 
     table = capsys.readouterr().out
     assert text not in table
     key_id = text.removeprefix("capy_live_").partition("_")[0]
+    assert note.endswith(f"run `pgimport keys -n system revoke {key_id}`.")
     assert table.splitlines()[1].split()[:4] == [key_id, "ci", "acme", "all"]
     assert call(kubernetes, "list", "--json") == 0
     keys = json.loads(capsys.readouterr().out)
     assert (keys[0]["id"], "hash" in keys[0]) == (key_id, False)
-    assert call(kubernetes, "revoke", key_id) == 0
+    assert run_keys(build_parser().parse_args(["keys", "-n", "system", "revoke", key_id]), kubernetes.connect()) == 0
     assert find_caller(kubernetes, text) is None
     assert call(kubernetes, "revoke", key_id) == 1
     assert "no key" in capsys.readouterr().err

@@ -186,7 +186,9 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_keys_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "-n",
         "--namespace",
+        metavar="NAME",
         default=argparse.SUPPRESS,
         help=f"the operator's namespace (default: PGIMPORT_NAMESPACE, else {DEFAULT_NAMESPACE})",
     )

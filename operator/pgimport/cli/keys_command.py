@@ -66,7 +66,8 @@ def _create_key(kubernetes: KubernetesClient, arguments: argparse.Namespace) -> 
         return _write_key_to_secret(kubernetes, arguments, key)
     _add_entry(kubernetes, arguments.namespace, key)
     print(key.text)
-    print(f"The key is not shown again. To revoke it, run `pgimport keys revoke {key.id}`.", file=sys.stderr)
+    where = "" if arguments.namespace == DEFAULT_NAMESPACE else f" -n {arguments.namespace}"
+    print(f"The key is not shown again. To revoke it, run `pgimport keys{where} revoke {key.id}`.", file=sys.stderr)
     return 0
 
 
