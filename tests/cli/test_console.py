@@ -37,20 +37,40 @@ def test_a_size_is_formatted_with_its_unit(count: int, text: str) -> None:
     assert format_bytes(count) == text
 
 
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        (120, "data      ████████████░░░░░░░░░░░░  50 %  3/8 tables  1.2 MB of 2.5 GB  35.0 MB/s  71 s left"),
+        (80, "data      ████████████░░░░░░░░░░░░  50 %  3/8 tables  1.2 MB of 2.5 GB"),
+        (40, "data      ███████████░░░░░░░░░░░░  50 %"),
+        (10, "data     "),
+    ],
+)
+def test_a_progress_line_has_at_most_the_columns_of_the_terminal(columns: int, line: str) -> None:
+    assert format_progress(PROGRESS, columns) == line
+    assert len(line) < columns
+
+
 def test_a_progress_line_shows_only_known_values() -> None:
-    assert format_progress(PROGRESS) == (
-        "data      ████████████░░░░░░░░░░░░  50 %  3/8 tables  1.2 MB of 2.5 GB  35.0 MB/s  71 s left"
-    )
-    assert format_progress(Progress(phase=ImportPhase.SCHEMA)) == "schema    ░░░░░░░░░░░░░░░░░░░░░░░░   0 %"
+    line = "schema    ░░░░░░░░░░░░░░░░░░░░░░░░   0 %"
+    assert format_progress(Progress(phase=ImportPhase.SCHEMA), 80) == line
 
 
-def test_a_terminal_shows_progress_on_one_line_that_the_next_text_replaces() -> None:
+def test_a_terminal_shows_progress_on_one_line_that_the_next_text_replaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     out, err = io.StringIO(), Terminal()
     console = Console(out, err, as_json=False)
     console.print_worker_line(json.dumps({"progress": PROGRESS.to_json()}))
     console.print_step("a step")
-    assert err.getvalue() == f"\r\x1b[2K{format_progress(PROGRESS)}\r\x1b[2Ka step\n"
+    assert err.getvalue() == f"\r\x1b[2K{format_progress(PROGRESS, 80)}\r\x1b[2Ka step\n"
     assert out.getvalue() == ""
+
+
+def test_a_terminal_without_a_cursor_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    err = Terminal()
+    Console(io.StringIO(), err, as_json=False).print_worker_line(json.dumps({"progress": PROGRESS.to_json()}))
+    assert err.getvalue() == ""
 
 
 def test_output_that_is_no_terminal_shows_no_progress() -> None:

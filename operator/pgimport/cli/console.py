@@ -1,7 +1,8 @@
 """Prints progress, results and failures of `pgimport run`: text for a terminal, or JSON lines with --json."""
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from pgimport.cli.hints import find_hint, name_options
@@ -12,24 +13,45 @@ from pgimport.model.status import Progress
 from pgimport.model.visible_text import escape_json, show_controls_of_line
 
 BAR_CELLS = 24
+_BESIDE_BAR = 17  # columns for the phase, the percentage and the end of the line
+DEFAULT_COLUMNS = 80
 _CLEAR_LINE = "\r\x1b[2K"
 _CHECK_SIGNS = {CheckStatus.PASS: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
 EXIT_FAILED = 1
 
 
-def format_progress(progress: Progress) -> str:
-    """Formats one line with phase, bar and percentage, then tables, bytes, rate and remaining time if known."""
-    filled = BAR_CELLS * max(0, min(progress.percent, 100)) // 100
-    parts = [f"{progress.phase.value:<9} {'█' * filled}{'░' * (BAR_CELLS - filled)} {progress.percent:>3} %"]
+def format_progress(progress: Progress, columns: int) -> str:
+    """Formats one line with phase, bar and percentage, then tables, bytes, rate and remaining time if known.
+
+    What does not fit into the columns is left out: only one line can be replaced by the next one.
+    """
+    cells = max(0, min(BAR_CELLS, columns - _BESIDE_BAR))
+    filled = cells * max(0, min(progress.percent, 100)) // 100
+    line = f"{progress.phase.value:<9} {'█' * filled}{'░' * (cells - filled)} {progress.percent:>3} %"
+    for part in _list_details(progress):
+        if len(line) + len(part) + 2 >= columns:
+            break
+        line += f"  {part}"
+    return line[: max(0, columns - 1)]
+
+
+def _list_details(progress: Progress) -> Iterator[str]:
     if progress.tables_total:
-        parts.append(f"{progress.tables_done or 0}/{progress.tables_total} tables")
+        yield f"{progress.tables_done or 0}/{progress.tables_total} tables"
     if progress.bytes_total:
-        parts.append(f"{format_bytes(progress.bytes_done or 0)} of {format_bytes(progress.bytes_total)}")
+        yield f"{format_bytes(progress.bytes_done or 0)} of {format_bytes(progress.bytes_total)}"
     if progress.bytes_per_second:
-        parts.append(f"{format_bytes(progress.bytes_per_second)}/s")
+        yield f"{format_bytes(progress.bytes_per_second)}/s"
     if progress.eta_seconds:
-        parts.append(f"{progress.eta_seconds} s left")
-    return "  ".join(parts)
+        yield f"{progress.eta_seconds} s left"
+
+
+def _count_columns(terminal: TextIO) -> int:
+    """Returns the width of a terminal, which can change."""
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or DEFAULT_COLUMNS
+    except OSError:
+        return DEFAULT_COLUMNS
 
 
 def find_exit_code(failure: Failure) -> int:
@@ -42,7 +64,8 @@ class Console:
 
     def __init__(self, out: TextIO, err: TextIO, *, as_json: bool) -> None:
         self._out, self._err, self._json = out, err, as_json
-        self._shows_progress = err.isatty() and not as_json
+        has_cursor = err.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+        self._shows_progress = has_cursor and not as_json
         self._has_progress_line = False
 
     def print_step(self, text: str) -> None:
@@ -62,7 +85,7 @@ class Console:
         message, progress = _parse_worker_line(line)
         log = message.get("log")
         if progress is not None and self._shows_progress:
-            self._draw_progress(format_progress(progress))
+            self._draw_progress(format_progress(progress, _count_columns(self._err)))
         elif isinstance(log, dict) and log.get("level") == "warning":
             self.print_step(name_options(str(log.get("message", ""))))
 
