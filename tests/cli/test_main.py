@@ -46,6 +46,14 @@ def test_help_takes_little_more_than_an_interpreter() -> None:
     assert measure_cpu_seconds(lambda: run_pgimport("--help")) < 6 * interpreter
 
 
+def test_a_character_that_the_output_cannot_have_is_printed_as_an_escape() -> None:
+    """The last line of a run is a password that is not shown again."""
+    arguments = ("--json", "--source", "./\u4e2d.dump", "--target", "postgresql://admin@localhost/shop")
+    ended = run_pgimport("run", *arguments, PYTHONIOENCODING="latin-1")
+    assert "\\u4e2d.dump" in ended.stdout
+    assert ended.returncode == 81, ended.stderr
+
+
 @pytest.mark.parametrize(
     ("program", "arguments", "environment"),
     [

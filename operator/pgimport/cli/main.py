@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TextIO
 
 from pgimport.cli.arguments import Arguments, build_parser, parse_arguments
 from pgimport.cli.cluster_arguments import CLUSTER_COMMANDS
@@ -28,6 +29,7 @@ COMPLETE = "__complete"  # hidden command: the scripts of `pgimport completion` 
 def main(argv: list[str] | None = None) -> int:
     """Returns the command's exit code, EXIT_PROGRAM_MISSING without its packages, or EX_CONFIG without a kubeconfig."""
     _open_missing_streams()
+    _make_printable(sys.stdout, sys.stderr)
     words = sys.argv[1:] if argv is None else argv
     parser = build_parser("kubectl pgimport" if Path(sys.argv[0]).name == PLUGIN else "pgimport")
     if words[:1] == [COMPLETE]:
@@ -71,6 +73,14 @@ def _open_missing_streams() -> None:
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 (until the process ends)
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
+def _make_printable(*streams: TextIO) -> None:
+    """Makes streams print escapes for characters that their encoding lacks, instead of failing."""
+    for stream in streams:
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
 def _give_up_stdout() -> None:

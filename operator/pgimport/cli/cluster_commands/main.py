@@ -9,7 +9,7 @@ from importlib import import_module
 from pgimport.cli.cluster_commands.command_context import CommandContext
 from pgimport.cli.cluster_commands.errors import EXIT_PROGRAM_MISSING, CommandFailed
 from pgimport.cli.cluster_commands.kubectl import Kubectl
-from pgimport.cli.cluster_commands.screen import Screen, make_printable
+from pgimport.cli.cluster_commands.screen import Screen
 from pgimport.cli.messages import print_error
 from pgimport.extras import explain_missing_package
 
@@ -53,7 +53,6 @@ COMMANDS = {
 
 def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Returns the exit code. Ends the programs that the command has started, also after a signal."""
-    make_printable(sys.stdout, sys.stderr)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(EXIT_TERMINATED))
     try:

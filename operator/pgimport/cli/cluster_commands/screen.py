@@ -111,14 +111,6 @@ class Screen:
         )
 
 
-def make_printable(*streams: TextIO) -> None:
-    """Makes streams print escapes for characters that their encoding lacks, instead of failing."""
-    for stream in streams:
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-
-
 def _can_print(sample: str, stream: TextIO) -> bool:
     try:
         sample.encode(stream.encoding or "ascii")
