@@ -1,8 +1,8 @@
 """Copies the rows of large tables with asyncpg, whose compiled code joins many rows into one chunk."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -73,11 +73,15 @@ class AsyncpgSession:
             task.cancel()
         self._terminate()
 
-    def _end_writing(self, _: asyncpg.Connection) -> None:
-        """Cancels the writing to a lost connection: if a full buffer stopped it, asyncpg waits for ever."""
+    def _end_copy(self, connection: asyncpg.Connection) -> None:
+        """Cancels the COPY of a lost connection, because asyncpg may wait for ever.
+
+        At the target, it waits to send while its buffer is full. At the source, it waits for rows if the connection was
+        lost while it passed rows on, which it notices only with TLS.
+        """
         if self._tasks:
-            _, write_task = self._tasks
-            self._loop.call_later(LOSS_SECONDS, write_task.cancel)
+            task = self._tasks[self._connections.index(connection)]
+            self._loop.call_later(LOSS_SECONDS, task.cancel)
 
     def end_rows_early(self) -> None:
         """Ends the rows of the running COPY, whose backend at the shadow has failed. May be called from another thread.
@@ -102,6 +106,7 @@ class AsyncpgSession:
         except _SESSION_ERRORS as error:
             raise build_connect_failure(error, self._source_endpoint) from error
         self._connections.append(source)
+        source.add_termination_listener(self._end_copy)
         try:
             await source.execute(build_snapshot_import(self._snapshot))
         except _SESSION_ERRORS as error:
@@ -109,7 +114,7 @@ class AsyncpgSession:
         try:
             shadow = await connect_asyncpg(self._shadow_endpoint)
             self._connections.append(shadow)
-            shadow.add_termination_listener(self._end_writing)
+            shadow.add_termination_listener(self._end_copy)
         except _SESSION_ERRORS as error:
             raise build_target_failure(error, "a stream connected") from error
         self.shadow_pid = shadow.get_server_pid()
@@ -165,9 +170,10 @@ async def _read_rows(source: asyncpg.Connection, table_copy: TableCopy, buffer: 
         if len(chunk) < SMALL_CHUNK_BYTES:
             await asyncio.sleep(SMALL_CHUNK_DELAY_SECONDS)
 
-    command_tag = await source.copy_from_table(
-        table.name, schema_name=table.schema, columns=table_copy.columns, output=put
-    )
+    with _noticing_loss(source):
+        command_tag = await source.copy_from_table(
+            table.name, schema_name=table.schema, columns=table_copy.columns, output=put
+        )
     buffer.close()
     return _parse_row_count(command_tag)
 
@@ -179,7 +185,7 @@ async def _write_rows(shadow: asyncpg.Connection, step: RowsStep, table_copy: Ta
     table.
     """
     loaded_table, row_count = step.root or table_copy.table, 0
-    try:
+    with _noticing_loss(shadow):
         while await buffer.wait_for_rows():
             command_tag = await shadow.copy_to_table(
                 loaded_table.name,
@@ -189,13 +195,20 @@ async def _write_rows(shadow: asyncpg.Connection, step: RowsStep, table_copy: Ta
                 freeze=step.root is None,
             )
             row_count += _parse_row_count(command_tag)
+    return row_count
+
+
+@contextmanager
+def _noticing_loss(connection: asyncpg.Connection) -> Iterator[None]:
+    """Raises ConnectionResetError if another error than those of a session comes from the loss of the connection."""
+    try:
+        yield
     except _SESSION_ERRORS:
         raise
     except (Exception, asyncio.CancelledError) as error:  # for example AttributeError: the transport has no socket
-        if not shadow.is_closed():
+        if not connection.is_closed():
             raise
         raise ConnectionResetError("the server closed the connection") from error
-    return row_count
 
 
 def _parse_row_count(command_tag: str) -> int:
