@@ -60,6 +60,10 @@ UNMOUNTED = ("Warning", "FailedMount", "00:06Z")
         pytest.param([REFUSED, ("Normal", "SuccessfulCreate", "00:02Z")], None, id="the Job has its pod"),
         pytest.param([UNSCHEDULED, ("Normal", "Scheduled", "00:05.125000Z")], None, id="the pod has its node"),
         pytest.param([UNMOUNTED, ("Normal", "Pulling", "00:09Z")], None, id="the pod has its volumes"),
+        pytest.param([("Warning", "Failed", "00:06Z"), ("Normal", "Pulling", "00:09Z")], "Failed", id="pulled again"),
+        pytest.param(
+            [("Warning", "Failed", "00:06Z"), ("Normal", "Pulled", "00:09Z")], None, id="the pod has its image"
+        ),
         pytest.param([("Normal", "Scheduled", "00:05.1Z"), UNMOUNTED], "FailedMount", id="an obstacle after another"),
         pytest.param([UNSCHEDULED, ("Normal", "SuccessfulCreate", "00:03Z")], "FailedScheduling", id="in one second"),
         pytest.param([UNSCHEDULED, ("Normal", "NotTriggerScaleUp", "00:09Z")], "FailedScheduling", id="no progress"),

@@ -12,6 +12,7 @@ from pgimport.model.names import MANAGER
 
 # Events after which an earlier Warning says nothing any more. All of them are of type Normal.
 _PROGRESS = {"SuccessfulCreate", "Scheduled", "SuccessfulAttachVolume", "Pulling", "Pulled", "Created", "Started"}
+_REPEATED_PULL = ("Failed", "Pulling")  # the kubelet tries again to pull an image
 ROLE_ATTEMPTS = 20  # of a write; each time, one of those who write the same Role at once succeeds
 
 
@@ -128,21 +129,24 @@ def read_start_warning(cluster: KubernetesClient, namespace: str, objects: tuple
 
     Returns None if a later event says that the obstacle is gone: that the pod was created, or that a node took it.
     """
-    warnings: list[tuple[datetime, str]] = []
-    progress: list[datetime] = []
+    warnings: list[tuple[datetime, str, str]] = []
+    progress: list[tuple[datetime, str]] = []
     for name in objects:
         body = cluster.get(api_paths.core(namespace, "events"), fieldSelector=f"involvedObject.name={name}")
         for item in body["items"]:
             # Of an event in a series, the first time: a later one would hide what has happened since.
             text = item.get("lastTimestamp") or item.get("eventTime") or item["metadata"]["creationTimestamp"]
             # Some reporters give whole seconds, so events of one second have no order.
-            at = datetime.fromisoformat(text).replace(microsecond=0)
+            at, reason = datetime.fromisoformat(text).replace(microsecond=0), item.get("reason") or ""
             if item.get("type") == "Warning":
-                warnings.append((at, f"{item.get('reason')}: {item.get('message')}"))
-            elif item.get("reason") in _PROGRESS:
-                progress.append(at)
-    newest = max(warnings, default=None)
-    return newest[1] if newest is not None and newest[0] >= max(progress, default=newest[0]) else None
+                warnings.append((at, reason, item.get("message") or ""))
+            elif reason in _PROGRESS:
+                progress.append((at, reason))
+    if not warnings:
+        return None
+    since, reason, message = max(warnings)
+    over = any(at > since and (reason, later) != _REPEATED_PULL for at, later in progress)
+    return None if over else f"{reason}: {message}"
 
 
 def namespace_exists(cluster: KubernetesClient, name: str) -> bool:
