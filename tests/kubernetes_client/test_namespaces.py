@@ -88,6 +88,12 @@ def test_the_newest_warning_is_read_until_its_obstacle_is_gone(
     assert namespaces.read_start_warning(cluster, "shop", ("another",)) is None
 
 
+def test_events_that_cannot_be_read_are_no_warning(kubernetes: Kubernetes, cluster: KubernetesClient) -> None:
+    for status in (403, 500):
+        kubernetes.refuse("GET", "/namespaces/shop/events", status)
+        assert namespaces.read_start_warning(cluster, "shop", ("job",)) is None
+
+
 @pytest.mark.parametrize(
     ("phase", "exists"),
     [pytest.param("Active", True, id="active"), pytest.param("Terminating", False, id="terminating")],

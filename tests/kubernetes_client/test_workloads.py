@@ -109,7 +109,9 @@ def test_the_workload_of_a_job_is_found_by_the_jobs_uid(
     assert workload.message == f"message of {name}"
 
 
-@pytest.mark.parametrize("status", [404, 403])
-def test_no_kueue_and_no_right_mean_no_workload(kubernetes: Kubernetes, cluster: KubernetesClient, status: int) -> None:
+@pytest.mark.parametrize("status", [404, 403, 500])
+def test_no_kueue_no_right_and_no_answer_mean_no_workload(
+    kubernetes: Kubernetes, cluster: KubernetesClient, status: int
+) -> None:
     kubernetes.refuse("GET", "/kueue.x-k8s.io/", status, times=2)
     assert read_workload(cluster, "shop", "job-uid") is None

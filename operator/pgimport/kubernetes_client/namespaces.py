@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.ownership import delete_managed, is_managed, require_managed
-from pgimport.model.errors import Conflict, NotFound
+from pgimport.model.errors import Conflict, NotFound, PgimportError
 from pgimport.model.names import MANAGER
 
 # Events after which an earlier Warning says nothing any more. All of them are of type Normal.
@@ -128,11 +128,15 @@ def read_start_warning(cluster: KubernetesClient, namespace: str, objects: tuple
     """Returns the newest Warning event on the Job or its pods, which tells why nothing starts.
 
     Returns None if a later event says that the obstacle is gone: that the pod was created, or that a node took it.
+    Events that cannot be read do not keep an import from its deadlines.
     """
     warnings: list[tuple[datetime, str, str]] = []
     progress: list[tuple[datetime, str]] = []
     for name in objects:
-        body = cluster.get(api_paths.core(namespace, "events"), fieldSelector=f"involvedObject.name={name}")
+        try:
+            body = cluster.get(api_paths.core(namespace, "events"), fieldSelector=f"involvedObject.name={name}")
+        except PgimportError:
+            return None
         for item in body["items"]:
             # Of an event in a series, the first time: a later one would hide what has happened since.
             text = item.get("lastTimestamp") or item.get("eventTime") or item["metadata"]["creationTimestamp"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
-from pgimport.model.errors import Forbidden, NotFound
+from pgimport.model.errors import NotFound, PgimportError
 from pgimport.model.names import LABEL_JOB_UID
 from pgimport.model.observations import ObservedWorkload
 
@@ -13,14 +13,18 @@ _DEACTIVATED = "The workload is deactivated"  # Kueue's own words
 
 
 def read_workload(cluster: KubernetesClient, namespace: str, job_uid: str) -> ObservedWorkload | None:
-    """Returns the Job's newest Workload. Returns None if there is none, or no Kueue, or no right to read it."""
+    """Returns the Job's newest Workload, or None if there is none or it cannot be read.
+
+    It only makes a message more exact. Without its controller, Kueue's API may answer 500, because the controller
+    converts Workloads of another version. Cancel and suspend must work then, too.
+    """
     for version in VERSIONS:
         try:
             path = api_paths.workloads(namespace, version)
             listed = cluster.get(path, labelSelector=f"{LABEL_JOB_UID}={job_uid}")["items"]
         except NotFound:
             continue
-        except Forbidden:  # only the message would be more exact
+        except PgimportError:
             return None
         return parse_newest_workload(listed)
     return None
