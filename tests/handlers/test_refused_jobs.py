@@ -41,6 +41,9 @@ def test_an_import_waits_for_a_quota_and_shows_it_at_once(tenant: Tenant, name: 
     [
         pytest.param(403, WEBHOOK, id="a webhook"),
         pytest.param(400, WEBHOOK, id="a webhook with another code"),
+        pytest.param(409, WEBHOOK, id="a webhook whose code says that the Job exists"),
+        pytest.param(404, WEBHOOK, id="a webhook whose code says that it does not"),
+        pytest.param(413, POLICY, id="a policy that calls the Job too large"),
         pytest.param(422, POLICY, id="a policy"),
         pytest.param(403, POLICY, id="a policy with another code"),
     ],

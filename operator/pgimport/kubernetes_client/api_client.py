@@ -197,6 +197,11 @@ class KubernetesClient:
             self._on_request(method, code, time.monotonic() - started)
 
 
+def is_policy_denial(message: str) -> bool:
+    """Tells by the API server's words whether an admission webhook or a ValidatingAdmissionPolicy refused a request."""
+    return any(words in message for words in ("denied the request", "denied request"))
+
+
 def _api_error(method: str, path: str, status: int, data: bytes) -> PgimportError:
     """Builds the error with the verb, the path and the API server's message; never with the body that was sent."""
     try:
@@ -204,6 +209,8 @@ def _api_error(method: str, path: str, status: int, data: bytes) -> PgimportErro
     except (ValueError, AttributeError):
         message = data[:200].decode(errors="replace")
     text = f"{method} {path}: {status} {message}"
+    if 400 < status < 429 and status != 422 and is_policy_denial(message):
+        return Forbidden(text)  # a webhook chooses its code: 409 does not say that the object exists
     match status:
         case 404 | 410:
             return NotFound(text)

@@ -4,6 +4,7 @@ import secrets
 from datetime import timedelta
 
 from pgimport.decide.observed_objects import ObservedImport
+from pgimport.kubernetes_client.api_client import is_policy_denial
 from pgimport.kubernetes_client.jobs import create_job
 from pgimport.kubernetes_client.secrets_and_config_maps import create_secret, replace_entries
 from pgimport.manifest.job import JobPlan, build_import_job
@@ -24,8 +25,6 @@ from pgimport.store.upload_store import UploadStore
 SEED_BYTES = 32
 # A signed URL must outlive spec.timeout, because an attempt that starts late still reads the upload.
 SIGNED_URL_MARGIN = timedelta(hours=1)
-# In the messages of validating webhooks, and of ValidatingAdmissionPolicies.
-POLICY_DENIALS = ("denied the request", "denied request")
 _ALLOWED_JOB = "Ask the platform's admin which Jobs the policy that the message names allows, and import again."
 _SMALLER_UPLOAD = (
     "Upload a smaller dump (pg_dump --exclude-table-data), or ask the platform's admin to raise the store's limit."
@@ -71,7 +70,7 @@ def create_import_job(context: ReconcileContext, observed: ObservedImport, remai
     except Invalid as error:  # spec.resources and spec.scratch allow values that only the API server can check
         return _describe_rejection(error)
     except Forbidden as error:
-        if any(words in str(error) for words in POLICY_DENIALS):
+        if is_policy_denial(str(error)):
             return _describe_rejection(error)
         message = f"Kubernetes does not accept the import's Job: {error}"
         raise ServerUnavailable(Failure(Reason.JOB_REFUSED, message)) from error
@@ -81,9 +80,8 @@ def create_import_job(context: ReconcileContext, observed: ObservedImport, remai
 def _describe_rejection(error: Invalid | Forbidden) -> Failure:
     """Describes a refusal that would be the same for each Job of this import, in the words of Kubernetes."""
     text = str(error)
-    denied = any(words in text for words in POLICY_DENIALS)
     message = f"Kubernetes does not accept the import's Job: {text}"
-    return Failure(Reason.INVALID_SPEC, message, _ALLOWED_JOB if denied else "")
+    return Failure(Reason.INVALID_SPEC, message, _ALLOWED_JOB if is_policy_denial(text) else "")
 
 
 def _create_job_secret(context: ReconcileContext, meta: ObjectMeta, spec: ImportSpec, upload_url: str | None) -> None:
