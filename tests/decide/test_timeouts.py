@@ -33,7 +33,6 @@ from pgimport.model.observations import ObservedJob, ObservedPod
 from pgimport.model.reasons import Reason, RetryClassification
 from pgimport.model.status import ImportPhase, ImportState, ImportStatus, Progress
 
-GATED_POD = a_pod(preflight=None, import_=a_container("import"), unscheduled="SchedulingGated: it has gates")
 WAITING_POD = a_pod(
     preflight=a_container("preflight", waiting_reason="ImagePullBackOff", waiting_message="no such tag")
 )
@@ -58,20 +57,6 @@ TIMEOUTS = [
         Reason.START_TIMEOUT,
         "exceeded quota",
         id="no pod, and an event says expected",
-    ),
-    pytest.param(
-        observed_running_import(pods=(GATED_POD,), waiting_since=BORN),
-        timedelta(minutes=5, seconds=1),
-        Reason.START_TIMEOUT,
-        "SchedulingGated: it has gates",
-        id="no node, and no event",
-    ),
-    pytest.param(
-        observed_running_import(pods=(GATED_POD,), waiting_since=BORN, start_warning="FailedBinding: exceeded quota"),
-        timedelta(minutes=5, seconds=1),
-        Reason.START_TIMEOUT,
-        "FailedBinding: exceeded quota",
-        id="no node, and an event says more",
     ),
     pytest.param(
         observed_running_import(pods=(WAITING_POD,), waiting_since=BORN),

@@ -61,6 +61,18 @@ def test_an_import_that_a_policy_denies_fails_with_the_words_of_the_policy(
     assert "Ask the platform's admin" in status["error"]
 
 
+def warn(tenant: Tenant, reason: str, message: str, about: str) -> None:
+    event = {
+        "metadata": {"name": f"{about}-{reason.lower()}"},
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "involvedObject": {"name": about},
+        "lastTimestamp": "2026-01-01T12:00:01Z",
+    }
+    tenant.create(api_paths.core(NAMESPACE, "events"), event)
+
+
 def test_a_pod_that_is_refused_is_shown_while_the_import_waits_for_it(
     tenant: Tenant, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,16 +80,32 @@ def test_a_pod_that_is_refused_is_shown_while_the_import_waits_for_it(
     monkeypatch.setattr(observe_imports, "WARNING_DELAY", timedelta(0))
     operator, job = start_import(tenant, name)
     refusal = 'Error creating: pods "pgi-x-1" is forbidden: maximum memory usage per Container is 16Mi'
-    event = {
-        "metadata": {"name": f"{name}-refused"},
-        "type": "Warning",
-        "reason": "FailedCreate",
-        "message": refusal,
-        "involvedObject": {"name": job["metadata"]["name"]},
-        "lastTimestamp": "2026-01-01T12:00:01Z",
-    }
-    tenant.create(api_paths.core(NAMESPACE, "events"), event)
+    warn(tenant, "FailedCreate", refusal, about=job["metadata"]["name"])
     operator.reconcile(key(IMPORTS, name))
     status = tenant.status(name)
     assert (status["state"], ready_of(status)["reason"]) == ("running", "Starting")
     assert refusal in ready_of(status)["message"]
+
+
+def test_a_pod_without_a_node_is_shown_without_an_event(
+    tenant: Tenant, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduling gate causes no event. An event says more than the condition, such as that a quota refuses a volume.
+
+    The condition is not shown at once: while a volume is created, each pod has it for a moment.
+    """
+    operator, job = start_import(tenant, name)
+    pod = tenant.show_pod(job, {}, {}, "Pending")
+    gated = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "it has gates"}
+    path = api_paths.core(NAMESPACE, "pods", pod)
+    tenant.cluster.patch(path, [{"op": "add", "path": "/status/conditions", "value": [gated]}])
+
+    def read_message() -> str:
+        operator.reconcile(key(IMPORTS, name))
+        return str(ready_of(tenant.status(name))["message"])
+
+    assert read_message() == "The import's Job is running."
+    monkeypatch.setattr(observe_imports, "WARNING_DELAY", timedelta(0))
+    assert read_message() == "No container of the import starts: SchedulingGated: it has gates"
+    warn(tenant, "FailedBinding", "exceeded quota", about=pod)
+    assert read_message() == "No container of the import starts: FailedBinding: exceeded quota"

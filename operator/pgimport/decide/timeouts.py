@@ -143,8 +143,7 @@ def describe_obstacle(observed: ObservedImport, pod: ObservedPod | None) -> str 
     """Returns in the words of Kubernetes why no container starts, or None if it gives no reason or one has started."""
     if observed.waiting_since is None or _runs_preflight(pod):
         return None
-    # An event says more than the condition: a quota may refuse the volume for which the scheduler waits.
-    return _describe_waiting_container(pod) or observed.start_warning or (pod.unscheduled if pod is not None else None)
+    return _describe_waiting_container(pod) or observed.start_warning
 
 
 def _describe_waiting_container(pod: ObservedPod | None) -> str | None:

@@ -177,7 +177,9 @@ def _read_warning(
         return None
     pod = pod_at_work(pods)
     names = tuple(name for name in (job.name, pod.name if pod else None) if name)
-    return read_start_warning(context.cluster, item.meta.namespace, names)
+    warning = read_start_warning(context.cluster, item.meta.namespace, names)
+    # An event says more than the pod's condition: a quota may refuse the volume for which the scheduler waits.
+    return warning or (pod.unscheduled if pod is not None else None)
 
 
 def _read_server(context: ReconcileContext, project: ProjectObject | None) -> ObservedServer | Unreachable:
