@@ -62,16 +62,18 @@ def read_rows() -> list[Row]:
 ROWS = read_rows()
 
 
-def a_failed_pod(code: int, ended_reason: str = "Error", **pod: Any) -> ObservedPod:
-    return a_copying_pod(
-        phase="Failed", import_=a_container("import", exit_code=code, ended_at=NOW, ended_reason=ended_reason), **pod
+def a_failed_pod(code: int, ended_reason: str = "Error", ended_message: str = "", **pod: Any) -> ObservedPod:
+    ended = a_container(
+        "import", exit_code=code, ended_at=NOW, ended_reason=ended_reason, ended_message=ended_message or None
     )
+    return a_copying_pod(phase="Failed", import_=ended, **pod)
 
 
 FAILED_CONTAINER = a_container("import", exit_code=1, ended_at=NOW, result=a_failed_result(Reason.RESTORE_FAILED))
 EMPTY_DIR = 'Usage of EmptyDir volume "scratch" exceeds the limit "10Gi".'
 EPHEMERAL = "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi."
 NODE_PRESSURE = "The node was low on resource: ephemeral-storage."
+TOO_LITTLE_MEMORY = "failed to create containerd task: container init was OOM-killed (memory limit too low?)"
 PODS = {
     "the container's own result, for example `RestoreFailed`, whatever its exit code": a_copying_pod(
         phase="Failed", import_=FAILED_CONTAINER
@@ -79,6 +81,8 @@ PODS = {
     "exit code 0 without a result": a_failed_pod(0, "Completed"),
     "OOMKilled, exit code 137": a_failed_pod(137, "OOMKilled"),
     "killed, exit code 137": a_failed_pod(137),
+    "StartError, because the memory limit is too low": a_failed_pod(128, "StartError", TOO_LITTLE_MEMORY),
+    "ContainerStatusUnknown, exit code 137": a_failed_pod(137, "ContainerStatusUnknown", "could not be located"),
     "terminated, exit code 143": a_failed_pod(143),
     "deleted, exit code 137": a_failed_pod(137, deleting=True),
     "evicted: its emptyDir is over its limit": a_failed_pod(137, reason="Evicted", message=EMPTY_DIR),

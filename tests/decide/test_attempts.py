@@ -1,6 +1,7 @@
 """Attempts: which pods count, how each ended, and when another one follows."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.decide.import_decisions import RECENT, decide, reason
@@ -21,6 +22,7 @@ from tests.support.samples import (
     observed_running_import,
 )
 
+from pgimport.decide.attempts import pod_outcome
 from pgimport.decide.decision import (
     DropAttempt,
 )
@@ -141,6 +143,32 @@ def test_an_attempt_that_may_succeed_next_time_is_repeated(
     assert (attempt.reason, attempt.retry_classification, attempt.number) == (expected, kind, 1)
     assert attempt.ended_at is not None
     assert decision.status.retry_classification is kind
+
+
+@pytest.mark.parametrize(
+    ("ended", "message"),
+    [
+        pytest.param(
+            {"exit_code": 128, "ended_reason": "StartError", "ended_message": "no such file"},
+            "container import of pod pod-pod-uid-1 ended with exit code 128 and no result: StartError: no such file",
+            id="it never ran",
+        ),
+        pytest.param(
+            {"exit_code": 137, "ended_reason": "ContainerStatusUnknown", "ended_message": "could not be located"},
+            "pod pod-pod-uid-1 ended before its work was done: ContainerStatusUnknown: could not be located",
+            id="its node was restarted",
+        ),
+        pytest.param(
+            {"exit_code": 1, "ended_reason": "Error"},
+            "container import of pod pod-pod-uid-1 ended with exit code 1 and no result",
+            id="without a word",
+        ),
+    ],
+)
+def test_an_end_without_a_result_has_the_words_of_kubernetes(ended: dict[str, Any], message: str) -> None:
+    outcome = pod_outcome(a_copying_pod(phase="Failed", import_=a_container("import", **ended)))
+    assert outcome.failure is not None
+    assert outcome.failure.message == message
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,22 @@ def test_a_disruption_is_a_condition(conditions: list[dict[str, str]], disrupted
     assert parse_pod(a_body(conditions=conditions)).disrupted is disrupted
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        pytest.param("failed to create containerd task\n", "failed to create containerd task", id="of the runtime"),
+        pytest.param(REPORT[: len(REPORT) // 2], None, id="of the worker, and cut"),
+        pytest.param(REPORT, None, id="a result"),
+        pytest.param("", None, id="none"),
+    ],
+)
+def test_a_container_keeps_the_words_of_kubernetes_about_its_end(message: str, shown: str | None) -> None:
+    ended = {"exitCode": 128, "reason": "StartError", "message": message, **ENDED}
+    pod = parse_pod(a_body(phase="Failed", containerStatuses=[a_status("import", terminated=ended)]))
+    assert pod.import_ is not None
+    assert pod.import_.ended_message == shown
+
+
 def test_a_pod_says_why_no_node_takes_it() -> None:
     gated = {"type": "PodScheduled", "reason": "SchedulingGated", "message": "Scheduling is blocked"}
     pods = [parse_pod(a_body(conditions=[{**gated, "status": status}])) for status in ("False", "True")]

@@ -79,8 +79,20 @@ def _container_failure(pod: ObservedPod, container: ObservedContainer, exit_code
         return Failure(Reason.WORKER_OUT_OF_MEMORY, message)
     if exit_code == EXIT_TERMINATED or pod.deleting:
         return Failure(Reason.POD_GONE, f"pod {pod.name} was terminated before its work was done")
-    message = f"container {container.name} of pod {pod.name} ended with exit code {exit_code} and no result"
-    return Failure(find_reason_by_exit_code(exit_code), message)
+    words = _describe_end(container)
+    if container.ended_reason == "ContainerStatusUnknown":  # its node was restarted; the exit code 137 is made up
+        return Failure(Reason.POD_GONE, f"pod {pod.name} ended before its work was done{words}")
+    message = f"container {container.name} of pod {pod.name} ended with exit code {exit_code} and no result{words}"
+    # A memory limit may be too low even for the start of a container. Only the message of the runtime says so.
+    no_memory = container.ended_message is not None and "OOM-killed" in container.ended_message
+    return Failure(Reason.WORKER_OUT_OF_MEMORY if no_memory else find_reason_by_exit_code(exit_code), message)
+
+
+def _describe_end(container: ObservedContainer) -> str:
+    """Returns what Kubernetes says about the end of a container, to follow our own words."""
+    reason = container.ended_reason if container.ended_reason not in ("Completed", "Error") else None
+    words = ": ".join(part for part in (reason, container.ended_message) if part)
+    return f": {words}" if words else ""
 
 
 def _pod_failure(pod: ObservedPod) -> Failure:

@@ -26,6 +26,8 @@ def _time(value: str | None) -> datetime | None:
 def parse_container(body: Json) -> ObservedContainer:
     state = body.get("state", {})
     ended, waiting = state.get("terminated", {}), state.get("waiting", {})
+    message = ended.get("message", "")
+    result = parse_worker_result(message)
     return ObservedContainer(
         name=body["name"],
         running_since=_time(state.get("running", {}).get("startedAt")),
@@ -34,7 +36,9 @@ def parse_container(body: Json) -> ObservedContainer:
         ended_at=_time(ended.get("finishedAt")),
         exit_code=ended.get("exitCode"),
         ended_reason=ended.get("reason"),
-        result=parse_worker_result(ended.get("message", "")),
+        # What begins like JSON is a result of the worker that is cut.
+        ended_message=message.strip() or None if result is None and not message.startswith("{") else None,
+        result=result,
     )
 
 

@@ -22,6 +22,7 @@ class ObservedContainer:
     ended_at: datetime | None = None
     exit_code: int | None = None
     ended_reason: str | None = None  # Completed, Error, OOMKilled, …
+    ended_message: str | None = None  # of Kubernetes, if the worker left no result
     result: WorkerResult | None = None
 
     @property
