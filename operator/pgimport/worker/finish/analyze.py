@@ -1,7 +1,7 @@
 """Collects statistics of the copy's tables."""
 
 import queue
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -13,34 +13,51 @@ from pgimport.worker.postgres.refusals import build_refusal
 from pgimport.worker.postgres.shadow import ShadowSessions
 from pgimport.worker.report.progress_meter import ProgressMeter, Stage
 
+RelationName = tuple[str, str]  # schema, name
+
 
 def analyze_tables(
-    shadow: ShadowSessions, jobs: int, meter: ProgressMeter, analyzed: Collection[tuple[str, str]] = ()
+    shadow: ShadowSessions, jobs: int, meter: ProgressMeter, analyzed: Collection[RelationName] = ()
 ) -> list[str]:
     """Runs ANALYZE in `jobs` parallel sessions, except on tables that `analyzed` contains. Raises ImportStopped.
 
     Returns a note for each table whose ANALYZE the target refuses.
     """
     with shadow.session("its tables were listed") as connection:
-        rows = connection.execute(read_query("finish/tables_to_analyze")).fetchall()
-    tables = [(schema, name) for schema, name in rows if (schema, name) not in analyzed]
+        tables = [table for table in read_tables_to_analyze(connection) if table not in analyzed]
     meter.begin(Stage.ANALYZE, len(tables))
-    remaining: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-    for table in tables:
-        remaining.put(table)
+    return analyze_each(shadow, jobs, tables, meter.step)
+
+
+def read_tables_to_analyze(connection: Connection) -> list[RelationName]:
+    """Returns the tables that the connection's role may analyze, the largest first."""
+    rows = connection.execute(read_query("finish/tables_to_analyze")).fetchall()
+    return [(schema, name) for schema, name in rows]
+
+
+def analyze_each(
+    shadow: ShadowSessions, jobs: int, relations: Sequence[RelationName], report: Callable[[], None]
+) -> list[str]:
+    """Runs ANALYZE in `jobs` parallel sessions, and calls `report` after each relation. Raises ImportStopped.
+
+    Returns a note for each relation whose ANALYZE the target refuses.
+    """
+    remaining: queue.SimpleQueue[RelationName] = queue.SimpleQueue()
+    for relation in relations:
+        remaining.put(relation)
 
     def analyze_remaining() -> None:
         with shadow.session("ANALYZE ran") as connection:
             while True:
                 try:
-                    table = remaining.get_nowait()
+                    relation = remaining.get_nowait()
                 except queue.Empty:
                     return
-                notes.extend(analyze_relation(connection, table))
-                meter.step()
+                notes.extend(analyze_relation(connection, relation))
+                report()
 
     notes: list[str] = []
-    sessions = min(jobs, len(tables))
+    sessions = min(jobs, len(relations))
     if sessions == 0:
         return []
     with ThreadPoolExecutor(sessions) as pool:
@@ -49,7 +66,7 @@ def analyze_tables(
     return sorted(notes)
 
 
-def analyze_relation(connection: Connection, name: tuple[str, str]) -> list[str]:
+def analyze_relation(connection: Connection, name: RelationName) -> list[str]:
     """Runs ANALYZE on a table or materialised view. Returns a note if the target refuses it. Raises psycopg.Error.
 
     ANALYZE calls the functions of expressions that an index or a statistics object contains. They may raise any error.

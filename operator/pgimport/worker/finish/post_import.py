@@ -14,6 +14,7 @@ from psycopg import sql
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.finish.materialized_views import ViewName, read_populated_views
+from pgimport.worker.finish.renewed_statistics import renew_statistics
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
 from pgimport.worker.postgres.queries import read_query
@@ -27,8 +28,10 @@ TIMEOUT = 1800.0  # seconds for all statements together
 _CONNECTION_LOST_CLASSES = ("08", "57P")  # first characters of the SQLSTATEs of a lost connection or a stopped server
 
 
-def run_post_import(shadow: ShadowSessions, script: Path, meter: ProgressMeter, timeout: float = TIMEOUT) -> list[str]:
-    """Runs the script, then refreshes materialised views again, so that they hold no data from before the script.
+def run_post_import(
+    shadow: ShadowSessions, script: Path, jobs: int, meter: ProgressMeter, timeout: float = TIMEOUT
+) -> list[str]:
+    """Runs the script, then refreshes materialised views and statistics, so that they hold no data from before it.
 
     Returns a note for each object that the script removed or changed. Raises ImportStopped.
     """
@@ -43,9 +46,11 @@ def run_post_import(shadow: ShadowSessions, script: Path, meter: ProgressMeter, 
     ):
         _execute_script(connection, text)
     with shadow.session("materialised views were refreshed after spec.postImport") as connection:
-        _refresh_again(connection, populated)
+        views = _refresh_again(connection, populated)
+    notes = renew_statistics(shadow, jobs, meter, views)
+    with shadow.session("its structure was compared") as connection:
         comparison = compare_structures(structure, read_structure(connection))
-    return [f"changed by spec.postImport: {difference}" for difference in comparison.differences]
+    return [*notes, *(f"changed by spec.postImport: {difference}" for difference in comparison.differences)]
 
 
 def _read_script(path: Path) -> str:
@@ -57,10 +62,12 @@ def _read_script(path: Path) -> str:
         raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, message)) from None
 
 
-def _refresh_again(connection: Connection, populated: set[ViewName]) -> None:
+def _refresh_again(connection: Connection, populated: set[ViewName]) -> list[ViewName]:
     rows = connection.execute(read_query("finish/materialized_views")).fetchall()
-    for view in [(schema, name) for schema, name, _ in rows if (schema, name) in populated]:
+    views = [(schema, name) for schema, name, _ in rows if (schema, name) in populated]
+    for view in views:
         connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)))
+    return views
 
 
 def _execute_script(connection: Connection, text: str) -> None:

@@ -96,7 +96,8 @@ def run_steps(run: ImportRun, source: Source) -> WorkerResult:
         return _build_result(findings.to_verification(), findings.to_failure(), findings.skipped)
     if run.environment.post_import is not None:
         run.reporter.log("running the SQL of spec.postImport")
-        findings.notes += run_post_import(run.shadow_sessions, run.environment.post_import, run.meter)
+        script = run.environment.post_import
+        findings.notes += run_post_import(run.shadow_sessions, script, run.jobs, run.meter)
     verification = findings.to_verification() if comparing else build_unverified(findings.notes)
     result = _build_result(verification, None, findings.skipped)
     return result.model_copy(update={"data_as_of": copied.data_as_of})
