@@ -119,6 +119,7 @@ def test_statistics_show_no_value_from_before_the_sql(
             ["line 2", 'relation "nothing" does not exist', "42P01"],
             id="an error names its line",
         ),
+        pytest.param("\n-- see the wiki\n", ["it has no statement"], id="no statement"),
         pytest.param("\\i other.sql", ["commands of psql", "42601"], id="a command of psql"),
         pytest.param("UPDATE guarded SET secret = 'x'", ["row-level security"], id="rows that a policy would hide"),
         pytest.param("COPY people TO PROGRAM 'cat'", ["permission denied"], id="a program on the server"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import ExecStatus
 
 from pgimport.model.reasons import Failure, Reason
 from pgimport.worker.finish.materialized_views import ViewName, read_populated_views
@@ -79,7 +80,7 @@ def _execute_script(connection: Connection, text: str) -> None:
     )
     connection.execute("SET row_security = off")
     try:
-        connection.execute(text.encode())
+        cursor = connection.execute(text.encode())
     except psycopg.errors.QueryCanceled:
         message = "the SQL of spec.postImport: it was cancelled after its time was over (30 minutes)"
         raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, message)) from None
@@ -87,6 +88,9 @@ def _execute_script(connection: Connection, text: str) -> None:
         if error.sqlstate is None or error.sqlstate.startswith(_CONNECTION_LOST_CLASSES):
             raise ImportStopped(translate_target_error(error, "the SQL of spec.postImport ran")) from error
         raise ImportStopped(_build_failure(error, text)) from error
+    # A ConfigMap whose content got lost would otherwise leave all rows as they are, without a word.
+    if cursor.pgresult is not None and cursor.pgresult.status == ExecStatus.EMPTY_QUERY:
+        raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, "the SQL of spec.postImport: it has no statement"))
 
 
 def _build_failure(error: psycopg.Error, text: str) -> Failure:
