@@ -123,6 +123,7 @@ def test_a_golden_database_is_filled_and_copied(
         (("--from-golden", "shop", "--exclude-table", "x"), "--exclude-table does not apply to --from-golden"),
         (("--from-golden", "shop", "--plan"), "--plan does not apply to --from-golden"),
         (("--golden", "--owner-password-file", "x"), "--owner-password-file does not apply to --golden"),
+        (("--from-golden", ""), "--from-golden names no database"),
     ],
 )
 def test_options_that_a_golden_database_does_not_have_are_refused(
@@ -131,6 +132,22 @@ def test_options_that_a_golden_database_does_not_have_are_refused(
     result = command_line.run("run", *arguments)
     assert result.code != 0
     assert message in result.err
+
+
+@pytest.mark.parametrize("name", ["source", "target"])
+def test_an_empty_url_is_not_replaced_by_the_environments(command_line: CommandLine, name: str) -> None:
+    result = command_line.run("run", f"--{name}", "")
+    assert f"{name.capitalize()}URLInvalid: the {name} URL is missing" in result.err
+
+
+@pytest.mark.parametrize("copied", [(), ("--from-golden", "shop")], ids=["import", "copy"])
+def test_a_name_that_postgresql_would_cut_is_refused(command_line: CommandLine, copied: tuple[str, ...]) -> None:
+    """Two branches with the same beginning would have one database."""
+    database, owner = "pr_" + "x" * 61, "\u00e9" * 32
+    result = command_line.run("run", *copied, PGIMPORT_TARGET_URL=f"postgresql://admin@localhost/{database}")
+    assert f"TargetURLInvalid: the name of database {database} has 64 bytes; PostgreSQL allows 63" in result.err
+    result = command_line.run("run", *copied, "--owner", owner)
+    assert f"InvalidSpec: the name of role {owner} has 64 bytes" in result.err
 
 
 @pytest.mark.thorough

@@ -31,7 +31,9 @@ def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     With --from-golden, a failure can leave an incomplete copy, which the next call completes.
     """
     console = Console(sys.stdout, sys.stderr, as_json=arguments.json)
-    read = read_copy_options if arguments.from_golden else read_options
+    # Not if the name is empty, because a variable of a script is not set: an import would bring what is not masked.
+    is_copy = arguments.from_golden is not None
+    read = read_copy_options if is_copy else read_options
     options = read(arguments, environment)
     if isinstance(options, Failure):
         return console.fail(options)
@@ -49,7 +51,7 @@ def main(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         print_error(f"pgimport: {error}")
         return EXIT_FAILED
     except _Interrupted as interrupted:
-        effect = "run the command again" if arguments.from_golden else "the target is unchanged"
+        effect = "run the command again" if is_copy else "the target is unchanged"
         console.fail(Failure(Reason.CANCELLED, f"interrupted; {effect}"))
         return 128 + interrupted.signal_number
     return 0

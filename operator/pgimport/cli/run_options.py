@@ -10,7 +10,7 @@ from pathlib import Path
 from pgimport.cli.local_source import find_local_file
 from pgimport.model.import_choices import Engine, OnObjectError, Provider, Verify
 from pgimport.model.import_spec import Filter, TargetLocale
-from pgimport.model.names import owner_role_name
+from pgimport.model.names import NAME_LIMIT, owner_role_name
 from pgimport.model.project_spec import DEFAULT_ALLOWED_EXTENSIONS, SSLMode
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import STANDARD_INPUT, FileURL, LocalFile, SourceURL, parse_source, parse_source_url
@@ -89,6 +89,8 @@ class Options:
 
 def read_copy_options(arguments: argparse.Namespace, environment: Mapping[str, str]) -> CopyOptions | Failure:
     """Reads the options of a copy, as `read_options` does."""
+    if not arguments.from_golden:
+        return Failure(Reason.INVALID_SPEC, "--from-golden names no database")
     if ignored := [name for name in _ONLY_IMPORT if getattr(arguments, name)]:
         option = ignored[0].replace("_", "-")
         return Failure(
@@ -97,7 +99,7 @@ def read_copy_options(arguments: argparse.Namespace, environment: Mapping[str, s
     text = _read_url("target", arguments.target, arguments.target_file, environment.get(ENV_TARGET_URL))
     if isinstance(text, Failure):
         return text
-    target = _parse_target_url(text)
+    target = _parse_target_url(text, arguments.owner)
     if isinstance(target, Failure):
         return target
     password = _read_owner_password(arguments.owner_password_file)
@@ -126,9 +128,10 @@ def read_options(arguments: argparse.Namespace, environment: Mapping[str, str]) 
     target_text = _read_url("target", arguments.target, arguments.target_file, environment.get(ENV_TARGET_URL))
     if isinstance(target_text, Failure):
         return target_text
-    source, target = find_local_file(source_text) or parse_source(source_text), _parse_target_url(target_text)
+    source = find_local_file(source_text) or parse_source(source_text)
     if isinstance(source, Failure):
         return source
+    target = _parse_target_url(target_text, arguments.owner)
     if isinstance(target, Failure):
         return target
     password = _read_owner_password(arguments.owner_password_file)
@@ -176,13 +179,16 @@ def read_options(arguments: argparse.Namespace, environment: Mapping[str, str]) 
 
 
 def _read_url(name: str, argument: str | None, file: str | None, variable: str | None) -> str | Failure:
-    """Reads the text of a URL. The argument and the file take precedence over the environment variable."""
+    """Reads the text of a URL. The argument and the file take precedence over the environment variable.
+
+    So does an empty argument: a script whose variable is not set must not use another database.
+    """
     if file is not None:
         try:
             return (sys.stdin.read() if file == "-" else Path(file).read_text()).strip()
         except (OSError, UnicodeDecodeError) as error:
             return Failure(_URL_REASONS[name], f"--{name}-file {file} cannot be read: {_describe(error)}")
-    if text := argument or variable:
+    if text := variable if argument is None else argument:
         return text.strip()
     return Failure(
         _URL_REASONS[name],
@@ -190,11 +196,18 @@ def _read_url(name: str, argument: str | None, file: str | None, variable: str |
     )
 
 
-def _parse_target_url(text: str) -> SourceURL | Failure:
-    """Parses the target's URL, which has the same parts as a source's URL."""
+def _parse_target_url(text: str, owner: str | None) -> SourceURL | Failure:
+    """Parses the target's URL, which has the same parts as a source's URL.
+
+    Refuses names that PostgreSQL would cut: two long names of branches can have the same beginning.
+    """
     target = parse_source_url(text)
     if isinstance(target, Failure):
         return Failure(Reason.TARGET_URL_INVALID, target.message.replace("source", "target", 1))
+    for kind, name in (("database", target.dbname), ("role", owner or "")):
+        if (size := len(name.encode())) > NAME_LIMIT:
+            message = f"the name of {kind} {name} has {size} bytes; PostgreSQL allows {NAME_LIMIT}"
+            return Failure(Reason.TARGET_URL_INVALID if kind == "database" else Reason.INVALID_SPEC, message)
     return target
 
 
