@@ -214,6 +214,13 @@ def test_a_failed_copy_is_shown_and_begins_again(refused: bool, state: PreviewSt
     assert again.actions == (ClaimServer(), BeginCopy(1))
 
 
+def test_a_reset_begins_another_copy_at_once_after_a_failure() -> None:
+    """The user has removed the cause, and does not want to wait for the end of the pause."""
+    refused = Failure(Reason.SOURCE_TOO_LARGE, "too large")
+    decision = decide(RESET, COPYING_STATUS, copying=ObservedCopy(number=1, failure=refused, refused=True))
+    assert (decision.actions, decision.status.state) == ((ClaimServer(), BeginCopy(2)), PreviewState.PENDING)
+
+
 def test_a_complete_copy_is_a_preview_like_any_other() -> None:
     ready = a_ready_status(clones=1)
     assert decide(status=ready, source=None).status.state is PreviewState.READY

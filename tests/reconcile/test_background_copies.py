@@ -164,6 +164,14 @@ def test_a_failure_is_shown_until_the_copy_begins_again(
     assert work.running == []
 
 
+def test_a_new_number_does_not_wait_for_the_end_of_a_pause(copies: BackgroundCopies, work: Work) -> None:
+    copies.begin(SERVER, "p", "a", 1, _raise(Refused(BUSY)))
+    wait_for(lambda: (copies.look(SERVER, "a") or ObservedCopy(number=0)).failure is not None)
+    copies.begin(SERVER, "p", "a", 2, work.copy("a"))
+    wait_for(lambda: work.running == ["a"])
+    assert copies.look(SERVER, "a") == ObservedCopy(number=2)
+
+
 def test_an_unexpected_error_is_shown_without_its_text(copies: BackgroundCopies) -> None:
     copies.begin(SERVER, "p", "a", 1, _raise(ValueError("with a secret")))
     wait_for(lambda: (copies.look(SERVER, "a") or ObservedCopy(number=0)).failure is not None)

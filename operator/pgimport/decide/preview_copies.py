@@ -70,7 +70,7 @@ def decide_copy(
         return build_decision(in_state(shown, PreviewState.PENDING), conditions, now, interval)
     if (obstacle := _find_obstacle(observed, source, now)) is not None:
         return build_decision(in_state(unchanged, unchanged.state), obstacle, now, policy.waiting_interval)
-    if copying is not None and copying.failure is not None:
+    if copying is not None and copying.failure is not None and copying.number == number:
         message = copying.failure.format_with_hint()
         build, state = (stalled, PreviewState.FAILED) if copying.refused else (in_progress, PreviewState.PENDING)
         conditions = build(copying.failure.reason, message)

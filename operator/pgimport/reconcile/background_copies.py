@@ -51,12 +51,16 @@ class BackgroundCopies:
     def begin(
         self, server: str, project: str, database: str, number: int, work: Callable[[], MeasuredCopy | None]
     ) -> None:
-        """Begins a copy as soon as the limits allow it, unless a copy into this database waits, runs or pauses."""
+        """Begins a copy as soon as the limits allow it, unless a copy into this database waits, runs or pauses.
+
+        A new number begins at once after a failure: the user has asked for another copy.
+        """
         with self._lock:
             known = self._copies.get((server, database))
-            if known is not None and (known.failure is None or self._clock() < known.next_attempt):
+            again = known is not None and known.number == number
+            if known is not None and (known.failure is None or (again and self._clock() < known.next_attempt)):
                 return
-            failures = known.failures if known is not None else 0
+            failures = known.failures if known is not None and again else 0
             self._copies[server, database] = _Copy(project, number, work, failures)
             self._start_waiting(server)
 
