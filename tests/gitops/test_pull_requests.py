@@ -23,6 +23,7 @@ from tests.gitops.pull_request_recipes import (
     render_flux,
     run_steps,
 )
+from tests.support.yaml_files import read_yaml
 
 URI = b"postgresql://pr_7_owner:correct-horse@db.internal:5432/pr_7"
 # Keeps the applied objects in its folder. Prints a connection Secret as kubectl does with a template.
@@ -112,6 +113,17 @@ def test_a_pipeline_creates_the_database_and_deletes_it_at_the_end(
     assert run_steps(*closed, shell) == ""  # it may run twice
     for text in (URI, base64.b64encode(URI), b"correct-horse"):
         assert text.decode() not in printed
+
+
+def test_pipelines_skip_what_gets_no_secrets() -> None:
+    """The account's kubeconfig is missing there, so each such pull request would have a failed job."""
+    workflow, pipeline = read_yaml(RECIPES / "github-actions.yaml"), read_yaml(RECIPES / "gitlab-ci.yaml")
+    (condition,) = (job["if"] for job in workflow["jobs"].values())
+    assert "pull_request.head.repo.full_name == github.repository" in condition
+    assert "github.actor != 'dependabot[bot]'" in condition
+    for job in ("preview-database", "delete-preview-database"):
+        (rule,) = pipeline[job]["rules"]
+        assert rule["if"].endswith("&& $CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID")
 
 
 def test_a_push_resets_the_database() -> None:
