@@ -126,6 +126,15 @@ def test_pipelines_skip_what_gets_no_secrets() -> None:
         assert rule["if"].endswith("&& $CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID")
 
 
+def test_the_token_of_the_ci_belongs_to_its_account() -> None:
+    objects = list(yaml.safe_load_all((RECIPES / "ci-access.yaml").read_text()))
+    (account,) = (body["metadata"] for body in objects if body["kind"] == "ServiceAccount")
+    (token,) = (body for body in objects if body["kind"] == "Secret")
+    assert token["type"] == "kubernetes.io/service-account-token"
+    assert token["metadata"]["namespace"] == account["namespace"]
+    assert token["metadata"]["annotations"] == {"kubernetes.io/service-account.name": account["name"]}
+
+
 def test_a_push_resets_the_database() -> None:
     assert read_github_actions("synchronize", 7) == read_github_actions("opened", 7)
 
