@@ -46,6 +46,20 @@ def test_no_rate_is_shown_before_the_first_byte(api: Api, page: PageClient) -> N
     assert "B/s" not in page.get(f"/imports/{job_id}").text
 
 
+def test_attempts_that_do_not_count_are_told_apart(api: Api, page: PageClient) -> None:
+    """A list that somebody opened stays open in the next view by its id."""
+    job_id = start_import(api)
+    attempts = [
+        {"number": number, "pod": "p", "podUID": uid, "reason": reason, "error": "x", "lastStdout": "x"}
+        for number, uid, reason in ((0, "a", "Disrupted"), (0, "b", "Preempted"), (1, "c", "SourceLocked"))
+    ]
+    api.set_status(IMPORTS, job_id.partition(".")[2], state="running", attemptHistory=attempts)
+    text = page.get(f"/imports/{job_id}").text
+    assert "Attempt that does not count: Disrupted<" in text
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert sorted(ids) == sorted(set(ids))
+
+
 def test_texts_of_sources_are_no_markup(api: Api, page: PageClient) -> None:
     job_id = start_import(api)
     attempt = {"number": 1, "pod": "p", "podUID": "u", "error": MARKUP, "hint": MARKUP, "lastStderr": MARKUP}
