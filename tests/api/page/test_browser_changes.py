@@ -101,6 +101,13 @@ def test_focus_scrolling_and_closed_attempts_stay(api: Api, page: Page, name: st
     assert page.evaluate("document.activeElement.id") == "cancel"
 
 
+def test_a_print_has_whole_texts_and_no_buttons(page: Page, name: str) -> None:
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.locator("#output-2-2").evaluate("element => element.scrollHeight == element.clientHeight")
+    assert page.get_by_role("button").count() == 0
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 35, 48)"
+
+
 def test_a_change_that_comes_while_the_view_is_loaded_is_shown(api: Api, page: Page, name: str) -> None:
     def answer_late(route: Route) -> None:
         response = route.fetch()
