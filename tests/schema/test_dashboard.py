@@ -54,3 +54,18 @@ def test_a_panel_reads_the_chosen_data_source(panel: dict[str, Any]) -> None:
 def test_a_panel_shows_the_chosen_namespaces_alone(panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
         assert 'namespace=~"$namespace"' in target["expr"]
+
+
+@pytest.mark.parametrize(
+    ("name", "aggregator"),
+    [
+        ("pgimport_import_stall_ratio", "max"),
+        ("pgimport_target_server_up", "min"),
+        ("pgimport_webhooks_failing", "max"),
+        ("pgimport_watch_age_seconds", "max"),
+    ],
+)
+def test_ratios_ages_and_flags_of_several_releases_are_not_added(name: str, aggregator: str) -> None:
+    expressions = [target["expr"] for panel in PLOTS for target in panel["targets"] if name in target["expr"]]
+    assert expressions
+    assert all(text.startswith((f"{aggregator} by (", "count(")) for text in expressions)

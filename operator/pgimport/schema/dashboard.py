@@ -50,6 +50,12 @@ def _sum(labels: str, expression: str) -> tuple[str, str]:
     return " ".join(f"{{{{{label}}}}}" for label in labels.split(", ")), f"sum by ({labels}) ({expression})"
 
 
+def _worst(labels: str, aggregator: str, expression: str) -> tuple[str, str]:
+    """Shows the `min` or `max` by labels, whose sum has no meaning: several releases can have equal labels."""
+    legend, _ = _sum(labels, "")
+    return legend, f"{aggregator} by ({labels}) ({expression})"
+
+
 def _age(labels: str, name: str) -> tuple[str, str]:
     legend, _ = _sum(labels, "")
     return legend, f"time() - min by ({labels}) ({_select(name)})"
@@ -119,7 +125,7 @@ _IMPORTS = (
     Panel("Attempts", (_hourly("project", "pgimport_import_attempts_total"),), text="In the last hour."),
     Panel("Imported bytes", (_hourly("project", "pgimport_imported_bytes_total"),), "bytes", text="In the last hour."),
     Panel("Imported rows", (_hourly("project", "pgimport_imported_rows_total"),), text="In the last hour."),
-    Panel("Part of stallTimeout", (_sum("project", _select("pgimport_import_stall_ratio")),), "percentunit"),
+    Panel("Part of stallTimeout", (_worst("project", "max", _select("pgimport_import_stall_ratio")),), "percentunit"),
     Panel("Imports in a later attempt", (_sum("project", _select("pgimport_imports_retrying")),)),
 )
 _PREVIEWS = (
@@ -127,7 +133,7 @@ _PREVIEWS = (
     Panel("Previews by state", (_sum("state", _select("pgimport_previews")),)),
     Panel("Age of golden data", (_age("project", "pgimport_golden_data_timestamp_seconds"),), "s"),
     Panel("Copies of previews", _quantiles("pgimport_preview_copy_seconds"), "s"),
-    Panel("Target servers", (_sum("project", _select("pgimport_target_server_up")),), text="1: up, 0: down."),
+    Panel("Target servers", (_worst("project", "min", _select("pgimport_target_server_up")),), text="1: up, 0: down."),
     Panel("Leftovers by Project", (_sum("project", _select("pgimport_leftovers")),)),
     Panel("Oldest deletion", (_age("project, resource", "pgimport_oldest_deletion_timestamp_seconds"),), "s"),
 )
@@ -139,7 +145,12 @@ _WEBHOOKS = (
         width=12,
         text="In the last hour.",
     ),
-    Panel("Failing webhooks", (_sum("project", _select("pgimport_webhooks_failing")),), width=12, text="1: failing."),
+    Panel(
+        "Failing webhooks",
+        (_worst("project", "max", _select("pgimport_webhooks_failing")),),
+        width=12,
+        text="1: failing.",
+    ),
 )
 _RECONCILES, _REQUESTS = "controller_runtime_reconcile", "rest_client_requests_total"
 _OPERATOR = (
@@ -147,7 +158,7 @@ _OPERATOR = (
     Panel("Reconciles", (_sum("controller, result", _of_operator(_rate(f"{_RECONCILES}_total"))),), "ops"),
     Panel("Keys that wait for a worker", (_sum("controller", _of_operator(f"workqueue_depth{_NAMESPACE}")),)),
     Panel("Requests to the Kubernetes API", (_sum("method, code", _of_operator(_rate(_REQUESTS))),), "reqps"),
-    Panel("Age of watches", (_sum("resource", f"pgimport_watch_age_seconds{_NAMESPACE}"),), "s"),
+    Panel("Age of watches", (_worst("resource", "max", f"pgimport_watch_age_seconds{_NAMESPACE}"),), "s"),
     Panel("Memory", (_sum("component", _of_programs(f"process_resident_memory_bytes{_NAMESPACE}")),), "bytes"),
     Panel("CPU", (_sum("component", _of_programs(_rate("process_cpu_seconds_total"))),), text="Cores."),
 )
