@@ -96,6 +96,14 @@ def test_the_certificate_is_checked(server: HttpsServer, tmp_path: Path) -> None
     assert refused.error.startswith("the receiver other.example.com has a certificate that is not trusted")
 
 
+def test_a_dot_at_the_end_of_the_name_is_no_part_of_the_certificates_name(server: HttpsServer) -> None:
+    """Such a name is resolved without the search domains of the operator's pod."""
+    server.answers["/ok"] = body(b"")
+    assert send(server, "/ok", url=server.url("/ok", host=f"{NAME}.")) == DeliveryOutcome()
+    assert server.posts[-1].headers["Host"] == f"{NAME}:{server.port}"
+    assert server.server_names[-1] == NAME
+
+
 def test_a_file_of_certificates_may_have_comments_in_any_language(server: HttpsServer) -> None:
     server.answers["/ok"] = body(b"")
     assert send(server, "/ok", ca=f"# Főtanúsítvány\n{server.ca.read_text()}") == DeliveryOutcome()

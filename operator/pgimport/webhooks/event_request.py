@@ -64,7 +64,7 @@ def send_event(
         context = _build_tls_context(receiver.ca)
     except (ssl.SSLError, ValueError):
         return DeliveryOutcome("the Secret of caSecretRef does not hold a PEM certificate")
-    connection = _PinnedConnection(host, port, address, context, patience)
+    connection = _PinnedConnection(host.rstrip("."), port, address, context, patience)  # as curl and browsers do
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {
         "User-Agent": f"pgimport/{__version__}",
