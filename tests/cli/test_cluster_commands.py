@@ -1,6 +1,7 @@
 """Commands for a cluster as processes, with a recorded kubectl: what they call, print and return."""
 
 import base64
+import http.server
 import json
 import os
 import pty
@@ -18,6 +19,8 @@ from tests.cli.conftest import ROOT, CommandResult, FakeKubectl
 from tests.cli.kubernetes_objects import Json, a_failed_import, a_preview, a_running_import, a_time, an_import
 from tests.cli.terminal import open_terminal
 
+from pgimport.cli.cluster_commands.blocks import Sign
+from pgimport.cli.cluster_commands.doctor import check_key
 from pgimport.cli.cluster_commands.main import COMMANDS
 
 URL = "postgresql://reader:geheim@db.example.com:5432/shop"
@@ -571,7 +574,7 @@ def test_a_doctor_reads_our_group_alone(kubectl: FakeKubectl, discovery: Json, s
     kubectl.answer("get", {"items": []})
     rows = [line.split("\t")[:2] for line in kubectl.run("doctor").out.splitlines()]
     assert [sign, "resources"] in rows
-    assert ("projects" in dict(map(reversed, rows))) == (sign == "pass")
+    assert ("projects" in [name for _, name in rows]) == (sign == "pass")
 
 
 @pytest.mark.parametrize("url", ["http://localhost:none", "http://[::1", "http://127.0.0.1:{port}"])
@@ -582,6 +585,34 @@ def test_a_doctor_names_a_url_at_which_no_api_answers(kubectl: FakeKubectl, url:
         ended = kubectl.run("doctor", PGIMPORT_API_URL=url.format(port=server.getsockname()[1]))
     assert ended.out.splitlines()[-1].startswith("fail\tHTTP API\t")
     assert (ended.code, ended.err) == (1, "")
+
+
+@pytest.mark.parametrize(("status", "sign"), [(401, "fail"), (403, "warn"), (404, "pass"), (429, "warn")])
+def test_a_doctor_says_whether_the_key_is_valid(kubectl: FakeKubectl, status: int, sign: str) -> None:
+    kubectl.answer("get --raw /version", error="refused\n")
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.send_response(status if self.headers["Authorization"] == "Bearer geheim" else 500)
+            self.end_headers()
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        ended = kubectl.run("doctor", PGIMPORT_API_URL=url, PGIMPORT_API_KEY="geheim\n")
+        server.shutdown()
+    assert [line.split("\t")[:2] for line in ended.out.splitlines()][-2:] == [["pass", "HTTP API"], [sign, "API key"]]
+    assert "geheim" not in ended.out + ended.err
+
+
+def test_a_doctor_does_not_quote_a_key_that_no_header_can_hold() -> None:
+    sign, _, text = check_key("http://127.0.0.1:1", "geheim\nhush")
+    assert sign is Sign.FAIL
+    assert "geheim" not in text
 
 
 def answer_without_http(server: socket.socket) -> None:

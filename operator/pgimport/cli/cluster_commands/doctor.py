@@ -5,6 +5,7 @@ import http.client
 import json
 import shutil
 import subprocess
+import urllib.error
 import urllib.request
 
 from pgimport import __version__
@@ -113,11 +114,37 @@ def _check_psql() -> Row:
 
 def _check_api(context: CommandContext) -> list[Row]:
     """Checks the HTTP API if the user has configured it; only `import create --dump` needs it."""
-    url = context.environment.get("PGIMPORT_API_URL", "")
+    url = context.environment.get("PGIMPORT_API_URL", "").rstrip("/")
     if not url.startswith(("http://", "https://")):
         return []
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/readyz", timeout=API_SECONDS):  # noqa: S310 (checked above)
-            return [(Sign.PASS, "HTTP API", f"{url} is ready")]
+        with urllib.request.urlopen(f"{url}/readyz", timeout=API_SECONDS):  # noqa: S310 (checked above)
+            rows = [(Sign.PASS, "HTTP API", f"{url} is ready")]
+        key = context.environment.get("PGIMPORT_API_KEY", "").strip()
+        return [*rows, check_key(url, key)] if key else rows
     except (OSError, ValueError, http.client.HTTPException) as error:  # of the network, of the URL, or no HTTP
         return [(Sign.FAIL, "HTTP API", f"{url} is not ready: {error}. Check PGIMPORT_API_URL.")]
+
+
+def check_key(url: str, key: str) -> Row:
+    """Asks for an upload in a Project that cannot exist: only a key that may upload is told so."""
+    if not (key.isascii() and key.isprintable()):  # the error of a header would quote it
+        return Sign.FAIL, "API key", "PGIMPORT_API_KEY holds a character that no key has"
+    headers = {"Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(  # noqa: S310 (checked by the caller)
+        f"{url}/v1/projects/-/imports/uploads", data=b"", method="POST", headers=headers
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=API_SECONDS):  # noqa: S310 (checked by the caller)
+            code = 200
+    except urllib.error.HTTPError as error:
+        code = error.code
+    match code:
+        case 401:
+            return Sign.FAIL, "API key", "it is unknown or has expired. Set PGIMPORT_API_KEY to another one."
+        case 403:
+            return Sign.WARN, "API key", "it may not upload dumps: it lacks the scope projects:write"
+        case 404:
+            return Sign.PASS, "API key", "it may upload dumps"
+        case _:
+            return Sign.WARN, "API key", f"the HTTP API does not tell whether it is valid: status {code}"

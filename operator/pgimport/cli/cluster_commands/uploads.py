@@ -29,7 +29,7 @@ class _Measured:
 
 def upload_dump(context: CommandContext, path: Path, project: str) -> dict[str, Any]:
     """Uploads the file and returns the source of an import of it: its key and checksum. Raises CommandFailed."""
-    api, key = context.environment.get("PGIMPORT_API_URL"), context.environment.get("PGIMPORT_API_KEY")
+    api, key = (context.environment.get(name, "").strip() for name in ("PGIMPORT_API_URL", "PGIMPORT_API_KEY"))
     if not api or not key:
         raise CommandFailed("--dump uploads through the HTTP API: set PGIMPORT_API_URL and PGIMPORT_API_KEY")
     if path.exists() and not path.is_file():
