@@ -94,11 +94,21 @@ def test_json_is_what_kubectl_prints(kubectl: FakeKubectl) -> None:
     assert kubectl.run("import", "get", "debian", "-o", "json").out == '{\n    "kind": "x"\n}\n'
 
 
-@pytest.mark.parametrize("words", ["list", "get debian"])
-def test_a_watch_has_no_format_of_kubectl(kubectl: FakeKubectl, words: str) -> None:
-    ended = kubectl.run("import", *words.split(), "--watch", "-o", "json")
-    assert (ended.code, ended.out, kubectl.calls()) == (1, "", [])
-    assert "use kubectl get -w -o json" in ended.err
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("import list --watch -o json", "use kubectl get -w -o json"),
+        ("import get debian --watch -o json", "use kubectl get -w -o json"),
+        ("import preflight", "name an import, or a source"),
+        ("import preflight --project shop --from-secret a/b/c", "names no key"),
+        ("preview create gold --golden --ttl 3h", "leave --ttl out"),
+        ("import list --state no-state", "invalid choice"),
+    ],
+)
+def test_options_that_do_not_fit_are_wrong_usage(kubectl: FakeKubectl, words: str, error: str) -> None:
+    ended = kubectl.run(*words.split())
+    assert (ended.code, ended.out, kubectl.calls()) == (2, "", [])
+    assert error in ended.err
 
 
 def test_without_kubectl_there_is_one_line(kubectl: FakeKubectl) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pgimport.cli.cluster_commands.command_context import IMPORTS, PREVIEWS, CommandContext
-from pgimport.cli.cluster_commands.errors import AlreadyExists, CommandFailed, ObjectNotFound
+from pgimport.cli.cluster_commands.errors import AlreadyExists, CommandFailed, ObjectNotFound, WrongUsage
 from pgimport.cli.cluster_commands.import_commands import show_preflight, wait_for_each
 from pgimport.cli.cluster_commands.import_manifests import (
     build_import,
@@ -60,7 +60,7 @@ def preflight_import(context: CommandContext, arguments: argparse.Namespace) -> 
     """Prints the checks of an import that exists, or of a source."""
     if not any((arguments.from_secret, arguments.from_file, arguments.from_env, arguments.dump)):
         if arguments.name is None:
-            raise CommandFailed("name an import, or a source with --from-secret, --from-file, --from-env or --dump")
+            raise WrongUsage("name an import, or a source with --from-secret, --from-file, --from-env or --dump")
         return show_preflight(context, context.kubectl.get(IMPORTS, arguments.name))
     name = arguments.name or f"preflight-{secrets.token_hex(4)}"
     preview = _read_preview(context, arguments.preview) if arguments.preview else None

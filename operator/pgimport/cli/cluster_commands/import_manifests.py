@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from pgimport.cli.cluster_commands.errors import CommandFailed
+from pgimport.cli.cluster_commands.errors import CommandFailed, WrongUsage
 from pgimport.cli.cluster_commands.objects import Json, has_ended, name_of, read, state_of
 from pgimport.model.names import API_VERSION, SECRET_KEY_URL, source_secret_name
 
@@ -47,11 +47,11 @@ def build_spec(arguments: argparse.Namespace, project: str, source: Json) -> Jso
 
 
 def parse_key(text: str, form: str, default_key: str | None = None) -> dict[str, str]:
-    """Parses NAME/KEY. Raises CommandFailed."""
+    """Parses NAME/KEY. Raises WrongUsage."""
     name, _, key = text.partition("/")
     key = key or default_key or ""
     if not name or not key or "/" in key:
-        raise CommandFailed(f"{text!r} names no key: write {form}")
+        raise WrongUsage(f"{text!r} names no key: write {form}")
     return {"name": name, "key": key}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from pgimport.cli.cluster_commands.blocks import Table, select_columns
 from pgimport.cli.cluster_commands.command_context import CommandContext
-from pgimport.cli.cluster_commands.errors import CommandFailed
+from pgimport.cli.cluster_commands.errors import WrongUsage
 from pgimport.cli.cluster_commands.objects import Json
 
 RAW_FORMATS = ("json", "yaml", "name")
@@ -45,11 +45,9 @@ def print_list(
 
 
 def check_watch(arguments: argparse.Namespace) -> None:
-    """Refuses to watch in a format of kubectl, which kubectl itself can. Raises CommandFailed."""
+    """Refuses to watch in a format of kubectl, which kubectl itself can. Raises WrongUsage."""
     if arguments.watch and arguments.output in RAW_FORMATS:
-        raise CommandFailed(
-            f"--watch has a format of its own: leave -o out, or use kubectl get -w -o {arguments.output}"
-        )
+        raise WrongUsage(f"--watch has a format of its own: leave -o out, or use kubectl get -w -o {arguments.output}")
 
 
 def print_raw_object(context: CommandContext, resource: str, arguments: argparse.Namespace) -> bool:

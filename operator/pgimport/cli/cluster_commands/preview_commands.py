@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pgimport.cli.cluster_commands.command_context import PREVIEWS, CommandContext
-from pgimport.cli.cluster_commands.errors import CommandFailed
+from pgimport.cli.cluster_commands.errors import CommandFailed, WrongUsage
 from pgimport.cli.cluster_commands.listings import print_list, print_raw_object
 from pgimport.cli.cluster_commands.objects import Json, name_of, parse_time, read
 from pgimport.cli.cluster_commands.outcomes import Outcome
@@ -43,7 +43,7 @@ def get_preview(context: CommandContext, arguments: argparse.Namespace) -> int:
 
 def create_preview(context: CommandContext, arguments: argparse.Namespace) -> int:
     if arguments.golden and arguments.ttl:
-        raise CommandFailed("a golden preview has no lifetime: leave --ttl out")
+        raise WrongUsage("a golden preview has no lifetime: leave --ttl out")
     spec: Json = {"project": find_project(context, arguments.project)}
     return _create(context, arguments, spec | ({"golden": True} if arguments.golden else {}))
 
