@@ -127,12 +127,21 @@ class _Drawing:
         )
 
     def _draw_progress(self, progress: Progress) -> RenderableType:
-        phases = Text()
-        for name, step in progress.phases:
-            signs = _STEPS[step]
-            phases.append_text(self._sign(signs)).append(f"\u00a0{name}", style=signs[2]).append("  ")
+        phases = self._draw_phases(progress.phases)
         filled = BAR_CELLS * max(0, min(progress.percent, 100)) // 100
         full, empty = ("█", "░") if self._unicode else ("#", "-")
         bar = Text(full * filled, style="cyan").append(empty * (BAR_CELLS - filled), style="dim")
         bar.append(f" {progress.percent:>3} %")
-        return Group(phases, bar, *(self._text(part) for part in progress.details))
+        return Group(*phases, bar, *(self._text(part) for part in progress.details))
+
+    def _draw_phases(self, phases: Sequence[tuple[str, Step]]) -> list[Text]:
+        """Draws the phases in as many lines as they need. rich would part a sign from its name."""
+        lines: list[Text] = []
+        for name, step in phases:
+            signs = _STEPS[step]
+            phase = Text().append_text(self._sign(signs)).append(f" {name}", style=signs[2])
+            if lines and lines[-1].cell_len + COLUMN_GAP + phase.cell_len <= self._width:
+                lines[-1].append(" " * COLUMN_GAP).append_text(phase)
+            else:
+                lines.append(phase)
+        return lines

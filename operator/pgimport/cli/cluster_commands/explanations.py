@@ -27,6 +27,11 @@ from pgimport.model.reasons import Reason
 
 UNCHANGED = "The target is as it was before the import."
 WAITS_FOR_OTHERS = (Reason.WAITING_FOR_TARGET, Reason.WAITING_FOR_SLOT, Reason.QUEUED, Reason.WAITING_FOR_REFRESH)
+# spec.pendingTimeout does not count such a wait.
+UNLIMITED_WAITS: dict[str, str] = {
+    Reason.SUSPENDED: "It waits without a limit until somebody resumes it.",
+    Reason.QUEUED: "It waits without a limit until its queue admits it.",
+}
 NEEDS_NEW_TARGET = (Reason.TARGET_NOT_FOUND, Reason.TARGET_GONE)
 NEEDS_OTHER_SPEC = (Reason.INVALID_SPEC, Reason.NOT_SUPPORTED, Reason.PROJECT_MISMATCH, Reason.FILTER_INVALID)
 # A retry would read the same wrong source: an upload never changes, and neither does a Secret that an import owns.
@@ -127,6 +132,8 @@ def _list_remaining(body: Json) -> list[str]:
     if state == "running":
         left = most - used
         return [f"If this attempt fails for a reason that can pass, the import has {count_of(left, 'attempt')} left."]
+    if reason_of(body) in UNLIMITED_WAITS:
+        return [UNLIMITED_WAITS[reason_of(body)]]
     limit = read(body, "spec", "pendingTimeout")
     return [f"It waits for at most {limit}." if limit else "It waits without a limit: spec.pendingTimeout is not set."]
 
