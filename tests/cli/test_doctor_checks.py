@@ -5,11 +5,13 @@ from tests.cli.kubernetes_objects import NOW, Json, a_body, a_condition, a_time,
 
 from pgimport.cli.cluster_commands.blocks import Sign
 from pgimport.cli.cluster_commands.doctor_checks import (
+    check_crds,
     check_deployments,
     check_objects,
     check_projects,
     check_resources,
     check_rights,
+    check_scopes,
     is_allowed,
 )
 from pgimport.cli.cluster_commands.doctor_clients import check_client_refusals, check_psql, check_worker_images
@@ -73,6 +75,41 @@ def test_a_rule_is_read_as_the_api_server_reads_it(rule: Json, allowed: bool) ->
 )
 def test_the_operator_runs_in_the_version_of_the_program(deployments: list[Json], signs: list[Sign]) -> None:
     assert [sign for sign, _, _ in check_deployments(deployments, "1.0")] == signs
+
+
+def an_operator(namespace: str, watched: str) -> Json:
+    body = a_deployment()
+    body["metadata"]["namespace"] = namespace
+    variables = [{"name": "PGIMPORT_WATCH_NAMESPACES", "value": watched}, {"name": "OTHER", "valueFrom": {}}]
+    body["spec"] = {"template": {"spec": {"containers": [{"env": variables}]}}}
+    return body
+
+
+@pytest.mark.parametrize(
+    ("scopes", "shared"),
+    [
+        (["", ""], "all namespaces"),
+        (["", "shop,zoo"], "shop, zoo"),
+        (["shop,zoo", "den,zoo"], "zoo"),
+        (["shop", "zoo"], None),
+        ([""], None),
+    ],
+)
+def test_two_operators_share_no_namespace(scopes: list[str], shared: str | None) -> None:
+    rows = check_scopes([an_operator(f"system-{number}", scope) for number, scope in enumerate(scopes)])
+    assert [sign for sign, _, _ in rows] == [Sign.FAIL] * (shared is not None)
+    assert all(text.startswith("system-0/pgimport-operator and system-1/") for _, _, text in rows)
+    assert all(f"both work on {shared}." in text for _, _, text in rows)
+
+
+def test_resources_of_another_version_than_the_operators_are_named() -> None:
+    crd = a_body("CustomResourceDefinition", "projects.capydb.dev", {}, {})
+    assert check_crds([crd], [a_deployment()]) == []  # not installed by the chart
+    crd["metadata"]["labels"] = {"app.kubernetes.io/version": "0.9"}
+    [(sign, _, text)] = check_crds([crd], [a_deployment()])
+    assert (sign, "projects are of version 0.9, the operator of 1.0" in text) == (Sign.WARN, True)
+    assert check_crds([crd], [a_deployment(version="0.9"), a_deployment(), a_deployment("api", "0.8")]) == []
+    assert check_crds([crd], []) == []
 
 
 def test_each_project_shows_its_server_and_what_the_admin_should_change() -> None:

@@ -7,17 +7,20 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from contextlib import suppress
 
 from pgimport import __version__
 from pgimport.cli.cluster_commands.blocks import Checks, Sign
 from pgimport.cli.cluster_commands.command_context import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES, CommandContext
 from pgimport.cli.cluster_commands.doctor_checks import (
     Row,
+    check_crds,
     check_deployments,
     check_objects,
     check_projects,
     check_resources,
     check_rights,
+    check_scopes,
 )
 from pgimport.cli.cluster_commands.doctor_clients import check_client_refusals, check_psql, check_worker_images
 from pgimport.cli.cluster_commands.errors import CommandFailed, NotAllowed
@@ -26,6 +29,7 @@ from pgimport.model.names import API_VERSION
 
 API_SECONDS = 10
 DEPLOYMENTS = "--selector=app.kubernetes.io/component in (operator,api),app.kubernetes.io/name=pgimport"
+CHART = "--selector=app.kubernetes.io/name=pgimport"
 ONLY_ADMINS = "only admins may, and you can work without"
 
 
@@ -83,9 +87,11 @@ def _check_installation(context: CommandContext) -> list[Row]:
     deployments: list[Json] = []
     try:
         deployments = context.kubectl.list("deployments", "--all-namespaces", DEPLOYMENTS)
-        rows += check_deployments(deployments, __version__)
+        rows += check_deployments(deployments, __version__) + check_scopes(deployments)
     except NotAllowed:
         rows.append((Sign.WARN, "operator", f"you may not list Deployments: {ONLY_ADMINS}"))
+    with suppress(NotAllowed):
+        rows += check_crds(context.kubectl.list("customresourcedefinitions", CHART), deployments)
     try:
         projects = context.kubectl.list(PROJECTS)
     except NotAllowed:

@@ -5,6 +5,7 @@ A check that the user may not make is a warning that says whom to ask: most user
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import combinations
 
 from pgimport.cli.cluster_commands.blocks import Sign
 from pgimport.cli.cluster_commands.import_pages import describe_condition
@@ -21,10 +22,13 @@ from pgimport.cli.cluster_commands.objects import (
 )
 from pgimport.cli.cluster_commands.projects import describe_server
 from pgimport.model.names import GROUP
+from pgimport.model.watch_scope import split_names
 
 Row = tuple[Sign, str, str]
 
 RESOURCES = ("postgresimports", "previewdatabases", "postgresimportschedules", "projects")
+WATCH_NAMESPACES = "PGIMPORT_WATCH_NAMESPACES"
+UNKNOWN = "unknown"  # the version of what the chart has not installed
 UNSEEN_LIMIT = timedelta(minutes=2)  # an operator that works sees an object within seconds
 DELETION_LIMIT = timedelta(minutes=10)
 
@@ -107,9 +111,10 @@ def component_of(deployment: Json) -> str:
     return str(labels.get("app.kubernetes.io/component") or "")
 
 
-def deployed_version(deployment: Json) -> str:
-    labels: Json = read(deployment, "metadata", "labels") or {}
-    return str(labels.get("app.kubernetes.io/version") or "unknown")
+def deployed_version(body: Json) -> str:
+    """Returns the version of the chart's programs with which an object was installed."""
+    labels: Json = read(body, "metadata", "labels") or {}
+    return str(labels.get("app.kubernetes.io/version") or UNKNOWN)
 
 
 def _check_one(deployment: Json, version: str) -> list[Row]:
@@ -123,6 +128,41 @@ def _check_one(deployment: Json, version: str) -> list[Row]:
             (Sign.WARN, component, f"{name} runs in version {installed}, this program has {version}. Use the same.")
         ]
     return [(Sign.PASS, component, f"{name} runs in version {installed}")]
+
+
+def check_scopes(deployments: Sequence[Json]) -> list[Row]:
+    """Checks that no two operators work on the same objects."""
+    scopes = [
+        (f"{namespace_of(item)}/{name_of(item)}", split_names(read_variable(item, WATCH_NAMESPACES) or ""))
+        for item in deployments
+        if component_of(item) == "operator"
+    ]
+    rows: list[Row] = []
+    for (one, first), (other, second) in combinations(scopes, 2):
+        shared = sorted(set(first) & set(second)) if first and second else [*first, *second] or ["all namespaces"]
+        if shared:
+            advice = "Set operator.watchNamespaces of both releases so that each namespace has one operator."
+            rows.append((Sign.FAIL, "operator", f"{one} and {other} both work on {', '.join(shared)}. {advice}"))
+    return rows
+
+
+def read_variable(deployment: Json, name: str) -> str | None:
+    """Returns the value of an environment variable of a Deployment's pods, if it is written there."""
+    containers = read(deployment, "spec", "template", "spec", "containers") or []
+    values = (entry.get("value") for item in containers for entry in item.get("env") or () if entry["name"] == name)
+    return next(filter(None, values), None)
+
+
+def check_crds(crds: Sequence[Json], deployments: Sequence[Json]) -> list[Row]:
+    """Checks that the chart installed the resources with the same version as an operator."""
+    versions = {deployed_version(item) for item in deployments if component_of(item) == "operator"}
+    old = [item for item in crds if deployed_version(item) not in {*versions, UNKNOWN}]
+    if not old or not versions:
+        return []
+    names = ", ".join(sorted(name_of(item).partition(".")[0] for item in old))
+    advice = "Upgrade the release with crds.install=true."
+    text = f"{names} are of version {deployed_version(old[0])}, the operator of {', '.join(sorted(versions))}. {advice}"
+    return [(Sign.WARN, "resources", text)]
 
 
 def check_projects(projects: Sequence[Json]) -> list[Row]:

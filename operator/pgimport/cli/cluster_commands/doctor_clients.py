@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from pgimport.cli.cluster_commands.blocks import Sign
-from pgimport.cli.cluster_commands.doctor_checks import Row, component_of
+from pgimport.cli.cluster_commands.doctor_checks import Row, component_of, read_variable
 from pgimport.cli.cluster_commands.objects import Json, name_of, read, reason_of
 from pgimport.model.client_versions import find_needed_version, parse_client_version
 from pgimport.model.reasons import Reason
@@ -40,12 +40,8 @@ def check_worker_images(deployments: Sequence[Json], projects: Sequence[Json]) -
 
 
 def _list_majors(deployment: Json) -> list[str]:
-    containers = read(deployment, "spec", "template", "spec", "containers") or []
-    values = [
-        entry.get("value") for item in containers for entry in item.get("env") or () if entry.get("name") == VARIABLE
-    ]
     try:
-        return [major for value in values if value for major in json.loads(value) if major.isdecimal()]
+        return [major for major in json.loads(read_variable(deployment, VARIABLE) or "{}") if major.isdecimal()]
     except ValueError:
         return []
 
