@@ -1,13 +1,15 @@
 """Tests of the queue that hands out definitions to several sessions."""
 
+import threading
 from collections.abc import Collection
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgimport.worker.engines.definitions.parallel import Job, JobQueue
+from pgimport.worker.engines.definitions.parallel import Job, JobQueue, run_jobs
 from pgimport.worker.engines.definitions.session import DefinitionSession
 
 
@@ -129,3 +131,26 @@ def test_many_jobs_of_one_table_cost_a_few_looks_each(monkeypatch: pytest.Monkey
             running.append(job)
         queue.finish(running.pop())
     assert looks <= 4 * count
+
+
+def test_the_first_error_is_raised_and_not_that_of_a_cancelled_statement() -> None:
+    """Before, the error of the first session was raised: `canceling statement due to user request`."""
+    is_running, is_cancelled = threading.Event(), threading.Event()
+
+    class Session:
+        def abort(self) -> None:
+            is_cancelled.set()
+
+    def wait_for_abort(_session: DefinitionSession) -> None:
+        is_running.set()
+        assert is_cancelled.wait(20)
+        raise RuntimeError("the statement was cancelled")
+
+    def fail(_session: DefinitionSession) -> None:
+        assert is_running.wait(20)
+        raise RuntimeError("the disk is full")
+
+    session: Any = nullcontext(Session())
+    jobs = [Job(job_id=1, run=wait_for_abort), Job(job_id=2, run=fail)]
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        run_jobs(jobs, 2, lambda _: session)

@@ -114,7 +114,7 @@ def run_jobs(jobs: list[Job], sessions: int, open_session: Callable[[int], Defin
     count = min(sessions, len(jobs))
     if count == 0:
         return
-    queue, opened = JobQueue(jobs), list[DefinitionSession]()
+    queue, opened, errors = JobQueue(jobs), list[DefinitionSession](), list[BaseException]()
 
     def run_remaining() -> None:
         try:
@@ -124,14 +124,14 @@ def run_jobs(jobs: list[Job], sessions: int, open_session: Callable[[int], Defin
                     job.run(session)
                     queue.finish(job)
                 session.flush()
-        except BaseException:
+        except BaseException as error:
+            errors.append(error)  # before others fail because their statements are cancelled
             queue.stop()
             for other in opened:
                 other.abort()
-            raise
 
     with ThreadPoolExecutor(count) as pool:
-        futures = [pool.submit(run_remaining) for _ in range(count)]
-    errors = [error for future in futures if (error := future.exception()) is not None]
+        for _ in range(count):
+            pool.submit(run_remaining)
     if errors:
         raise errors[0]
