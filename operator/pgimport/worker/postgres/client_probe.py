@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
-from psycopg import pq, sql
+from psycopg import sql
 
 from pgimport.model.reasons import Failure
 from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
@@ -83,6 +83,8 @@ def _repeat(connection: Connection, snapshot_id: str, statement: str | None, obs
     refusal = _find_refusal(connection, statement)
     if refusal is None or refusal.sqlstate == _TIMED_OUT:
         return translate_dump_end(replace(observation, repeated=True))
+    if refusal.sqlstate is None:  # this session was lost too
+        return translate_dump_end(replace(observation, connection_lost=True))
     if find_cause(refusal.sqlstate) is Cause.STATEMENT:
         try:
             changed = _find_changed_objects(connection, snapshot_id, statement)
@@ -121,18 +123,19 @@ def _find_changed_objects(connection: Connection, snapshot_id: str, statement: s
 
 def _find_refusal(connection: Connection, statement: str) -> psycopg.Error | None:
     """Executes a statement of pg_dump in a read-only transaction, and returns the server's error."""
+    query = statement.encode(connection.info.encoding, "replace")
     try:
         connection.execute(f"SET statement_timeout = '{REPEAT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s'")
+        if not statement.startswith("COPY "):
+            connection.execute(query)
+            return None
+        # Not get_copy_data: while it waits for rows, no other thread of the worker runs.
+        with connection.cursor().copy(query) as rows:
+            for _ in rows:
+                continue
     except psycopg.Error as error:
         return error
-    result = connection.pgconn.exec_(statement.encode(connection.info.encoding, "replace"))
-    if result.status == pq.ExecStatus.COPY_OUT:
-        while connection.pgconn.get_copy_data(0)[0] > 0:
-            pass
-        result = connection.pgconn.get_result() or result
-    if result.status != pq.ExecStatus.FATAL_ERROR:
-        return None
-    return psycopg.errors.error_from_result(result, encoding=connection.info.encoding)
+    return None
 
 
 def explain_restore_exit(returncode: int, errors: ClientErrorParser, shadow_sessions: ShadowSessions) -> Failure:

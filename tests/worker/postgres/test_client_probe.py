@@ -1,0 +1,36 @@
+"""The cause of a failed pg_dump is found by repeating its statement, also if that session is lost too."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.support.postgres import PostgresServer
+from tests.support.tcp_proxies import run_cutting_proxy
+from tests.worker.superuser_endpoint import build_superuser_endpoint
+
+from pgimport.model.reasons import Reason
+from pgimport.worker.postgres.client_probe import DumpSource, explain_dump_exit
+from pgimport.worker.postgres.errors import ClientErrorParser
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("SELECT pg_catalog.repeat('x', 1000000)", id="query"),
+        pytest.param("COPY (SELECT pg_catalog.generate_series(1, 200000)) TO STDOUT", id="COPY"),
+    ],
+)
+def test_a_repeated_statement_whose_session_is_lost(postgres16: PostgresServer, tmp_path: Path, statement: str) -> None:
+    """Before, the message ended with `(SQLSTATE None)`, or the worker with an unexpected error."""
+    errors = ClientErrorParser()
+    errors.read_line("pg_dump: error: query failed: server closed the connection unexpectedly")
+    errors.read_line(f"pg_dump: detail: Query was: {statement}")
+    with postgres16.connect() as holder, run_cutting_proxy(postgres16, 100_000, cuts=99) as proxy:
+        holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        ((snapshot_id,),) = holder.execute("SELECT pg_export_snapshot()").fetchall()
+        source = build_superuser_endpoint(replace(postgres16, port=proxy.port), "postgres")
+        dump_source = DumpSource(source=source, client=source, snapshot_id=snapshot_id)
+        failure = explain_dump_exit(1, errors, dump_source, tmp_path)
+    assert failure.reason is Reason.SOURCE_UNREACHABLE
+    assert failure.message.startswith("the source ended a session of pg_dump: pg_dump: query failed: server closed")
+    assert "SQLSTATE" not in failure.message
