@@ -122,6 +122,11 @@ def test_statistics_show_no_value_from_before_the_sql(
         pytest.param("\n-- see the wiki\n", ["it has no statement"], id="no statement"),
         pytest.param("\\i other.sql", ["commands of psql", "42601"], id="a command of psql"),
         pytest.param("UPDATE guarded SET secret = 'x'", ["row-level security"], id="rows that a policy would hide"),
+        pytest.param("SELECT 1\0; UPDATE people SET email = 'x'", ["a NUL character"], id="a NUL character"),
+        pytest.param("COPY people TO STDOUT", ["COPY TO STDOUT are not possible"], id="COPY to the client"),
+        pytest.param(
+            "SET statement_timeout = 1; SELECT pg_sleep(9)", ["statement timeout", "57014"], id="a timeout of its own"
+        ),
         pytest.param("COPY people TO PROGRAM 'cat'", ["permission denied"], id="a program on the server"),
         pytest.param("ALTER ROLE postgres NOSUPERUSER", ["permission denied"], id="another role"),
     ],
@@ -135,3 +140,14 @@ def test_a_failing_statement_fails_the_import(people: Bench, text: str, messages
     for message in messages:
         assert message in result.failure.message
     assert unmasked == [(100,)]
+
+
+def test_the_sql_has_no_timeout_of_the_server(people: Bench) -> None:
+    """Before, such a server cancelled it, and the message named its limit of 30 minutes."""
+    with people.shadow() as shadow:
+        people.target.execute(f"ALTER DATABASE {shadow} SET statement_timeout = '60s'")
+        people.target.execute(f"ALTER DATABASE {shadow} SET default_transaction_read_only = on")
+        result = run(
+            people, "DELETE FROM people; DO $$ BEGIN ASSERT current_setting('statement_timeout') = '0'; END $$"
+        )
+    assert result.ok, result.failure

@@ -6,7 +6,7 @@ hide rows from a statement, the statement fails. So a statement that masks data 
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -20,6 +20,7 @@ from pgimport.worker.postgres.endpoints import Connection, Endpoint, connect
 from pgimport.worker.postgres.errors import ImportStopped, translate_target_error
 from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.server_errors import describe_message
+from pgimport.worker.postgres.session_settings import build_script_statement
 from pgimport.worker.postgres.shadow import DATABASE_SIZE, ShadowSessions
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import ProgressMeter
@@ -43,9 +44,9 @@ def run_post_import(
     with (
         shadow.own_session("the SQL of spec.postImport ran") as connection,
         _reporting_activity(shadow.endpoint, meter),
-        _cancelling_after(connection, timeout),
+        _cancelling_after(connection, timeout) as is_over,
     ):
-        _execute_script(connection, text)
+        _execute_script(connection, text, is_over)
     with shadow.session("materialised views were refreshed after spec.postImport") as connection:
         views = _refresh_again(connection, populated)
     notes = renew_statistics(shadow, jobs, meter, views)
@@ -56,11 +57,15 @@ def run_post_import(
 
 def _read_script(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         message = f"the SQL of spec.postImport is unreadable: {cause}"
         raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, message)) from None
+    if "\0" in text:  # libpq would execute only what stands before it
+        message = "the SQL of spec.postImport contains a NUL character"
+        raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, message))
+    return text
 
 
 def _refresh_again(connection: Connection, populated: set[ViewName]) -> list[ViewName]:
@@ -71,21 +76,23 @@ def _refresh_again(connection: Connection, populated: set[ViewName]) -> list[Vie
     return views
 
 
-def _execute_script(connection: Connection, text: str) -> None:
+def _execute_script(connection: Connection, text: str, is_over: threading.Event) -> None:
     """Executes the text with the settings of an owner's session, but without timeouts and with row_security off."""
     connection.execute("RESET ALL")
     connection.execute(
         "SELECT pg_catalog.set_config('client_encoding', 'UTF8', false)"
         " WHERE pg_catalog.getdatabaseencoding() <> 'MULE_INTERNAL'"  # which no server can convert to UTF8
     )
-    connection.execute("SET row_security = off")
+    connection.execute(build_script_statement().encode())
     try:
         cursor = connection.execute(text.encode())
-    except psycopg.errors.QueryCanceled:
+    except psycopg.errors.QueryCanceled as error:
+        if not is_over.is_set():
+            raise ImportStopped(_build_failure(error, text)) from error
         message = "the SQL of spec.postImport: it was cancelled after its time was over (30 minutes)"
         raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, message)) from None
     except psycopg.Error as error:
-        if error.sqlstate is None or error.sqlstate.startswith(_CONNECTION_LOST_CLASSES):
+        if connection.closed or (error.sqlstate or "").startswith(_CONNECTION_LOST_CLASSES):
             raise ImportStopped(translate_target_error(error, "the SQL of spec.postImport ran")) from error
         raise ImportStopped(_build_failure(error, text)) from error
     # A ConfigMap whose content got lost would otherwise leave all rows as they are, without a word.
@@ -94,6 +101,9 @@ def _execute_script(connection: Connection, text: str) -> None:
 
 
 def _build_failure(error: psycopg.Error, text: str) -> Failure:
+    if error.sqlstate is None:  # psycopg refuses a COPY with the client, and the server refuses nothing
+        message = "the SQL of spec.postImport: COPY FROM STDIN and COPY TO STDOUT are not possible"
+        return Failure(Reason.POST_IMPORT_FAILED, message)
     position = error.diag.statement_position
     line = f", line {text[: int(position) - 1].count(chr(10)) + 1}" if position else ""
     advice = " (commands of psql are not SQL)" if 'near "\\"' in str(error) else ""
@@ -104,13 +114,23 @@ def _build_failure(error: psycopg.Error, text: str) -> Failure:
 
 
 @contextmanager
-def _cancelling_after(connection: Connection, timeout: float) -> Iterator[None]:
-    """Cancels the block's statements after `timeout` seconds. statement_timeout would restart with each statement."""
-    timer = threading.Timer(timeout, lambda: connection.cancel_safe(timeout=10))
+def _cancelling_after(connection: Connection, timeout: float) -> Iterator[threading.Event]:
+    """Cancels the block's statements after `timeout` seconds. statement_timeout would restart with each statement.
+
+    Yields an event that is set when the time is over.
+    """
+    is_over = threading.Event()
+
+    def cancel() -> None:
+        is_over.set()
+        with suppress(psycopg.Error):
+            connection.cancel_safe(timeout=10)
+
+    timer = threading.Timer(timeout, cancel)
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield is_over
     finally:
         timer.cancel()
 

@@ -29,22 +29,32 @@ TEXT_SETTINGS: Mapping[str, str] = MappingProxyType(
 WRITE_SETTINGS: Mapping[str, str] = MappingProxyType({"default_transaction_read_only": "off"})
 # Time for which a session waits for a lock at the source: as long as it waits, other sessions may wait for it.
 SOURCE_LOCK_SECONDS = 60
-# A copy may take hours, so there are no other timeouts. Row security must not hide rows. The server notices within a
-# minute that this process is gone: a backend that is left in COPY keeps its locks, and blocks each DROP DATABASE.
-_SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
+# A copy may take hours, so there are no other timeouts.
+_NO_TIMEOUTS: Mapping[str, str] = MappingProxyType(
     {
-        **TEXT_SETTINGS,
-        **WRITE_SETTINGS,
-        "row_security": "off",
-        "synchronize_seqscans": "off",
         "statement_timeout": "0",
         "idle_in_transaction_session_timeout": "0",
         "idle_session_timeout": "0",
         "transaction_timeout": "0",
+    }
+)
+# Row security must not hide rows. The server notices within a minute that this process is gone: a backend that is left
+# in COPY keeps its locks, and blocks each DROP DATABASE.
+_SESSION_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        **TEXT_SETTINGS,
+        **WRITE_SETTINGS,
+        **_NO_TIMEOUTS,
+        "row_security": "off",
+        "synchronize_seqscans": "off",
         "tcp_keepalives_idle": "30",
         "tcp_keepalives_interval": "10",
         "tcp_keepalives_count": "3",
     }
+)
+# Of the session that runs the SQL of spec.postImport.
+_SCRIPT_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {**WRITE_SETTINGS, **_NO_TIMEOUTS, "lock_timeout": "0", "row_security": "off"}
 )
 
 
@@ -54,7 +64,16 @@ def build_session_statement(lock_seconds: int = 0, search_path: str = "") -> str
 
     `lock_seconds`: how long the session waits for a lock; 0: without limit.
     """
-    settings = {**_SESSION_SETTINGS, "lock_timeout": f"{lock_seconds}s", "search_path": search_path}
+    return _build_statement({**_SESSION_SETTINGS, "lock_timeout": f"{lock_seconds}s", "search_path": search_path})
+
+
+@cache
+def build_script_statement() -> str:
+    """Builds the statement that sets no more than the SQL of spec.postImport needs."""
+    return _build_statement(_SCRIPT_SETTINGS)
+
+
+def _build_statement(settings: Mapping[str, str]) -> str:
     values = ", ".join(f"('{name}', {quote_text(value)})" for name, value in settings.items())
     return (
         "SELECT pg_catalog.set_config(wanted.name, wanted.value, false)"  # noqa: S608 (constants)
