@@ -1,4 +1,4 @@
-"""The cause of a failed pg_dump is found by repeating its statement, also if that session is lost too."""
+"""The cause of a failed pg_dump is found by repeating its statement."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,3 +34,19 @@ def test_a_repeated_statement_whose_session_is_lost(postgres16: PostgresServer, 
     assert failure.reason is Reason.SOURCE_UNREACHABLE
     assert failure.message.startswith("the source ended a session of pg_dump: pg_dump: query failed: server closed")
     assert "SQLSTATE" not in failure.message
+
+
+def test_a_large_object_whose_reading_was_ended(postgres16: PostgresServer, tmp_path: Path) -> None:
+    """pg_dump reads it by function calls. Before, the import failed for good with DumpFailed."""
+    with postgres16.database("probe") as dbname, postgres16.connect(dbname) as holder:
+        ((oid,),) = holder.execute("SELECT lo_from_bytea(0, 'x')").fetchall()
+        errors = ClientErrorParser()
+        words = "FATAL:  terminating connection due to administrator command"
+        errors.read_line(f"pg_dump: error: error reading large object {oid}: {words}")
+        holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        ((snapshot_id,),) = holder.execute("SELECT pg_export_snapshot()").fetchall()
+        source = build_superuser_endpoint(postgres16, dbname)
+        dump_source = DumpSource(source=source, client=source, snapshot_id=snapshot_id)
+        failure = explain_dump_exit(1, errors, dump_source, tmp_path)
+    assert failure.reason is Reason.SOURCE_UNREACHABLE
+    assert failure.message.startswith("the source ended a session of pg_dump: pg_dump: error reading large object")

@@ -8,6 +8,7 @@ from pgimport.worker.postgres.errors import (
     ClientErrorParser,
     ConnectObservation,
     ConnectProblem,
+    is_lost_connection,
     translate_connect_error,
     translate_snapshot_error,
     translate_source_error,
@@ -83,6 +84,21 @@ def test_the_first_error_is_reported_with_its_object_and_command() -> None:
         "VIEW v: ERROR: function f() does not exist; LINE 2: SELECT f(); HINT: No function matches;"
         ' command was: CREATE VIEW "public"."v" AS'
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_lost"),
+    [
+        (['COPY failed for table "big": FATAL:  terminating connection due to administrator command'], True),
+        (["could not execute query: FATAL:  terminating connection due to administrator command"], True),
+        (['COPY failed for table "big": ERROR:  invalid input', 'CONTEXT:  COPY big, line 1: "a: FATAL: b"'], False),
+    ],
+)
+def test_a_session_that_the_server_ended_is_lost(lines: list[str], is_lost: bool) -> None:
+    """Before, an import whose COPY by pg_restore an admin had ended failed for good with RestoreFailed."""
+    first, *more = lines
+    errors = parse_client_lines("pg_restore", f"pg_restore: error: {first}", *more)
+    assert is_lost_connection(errors) is is_lost
 
 
 def test_the_statement_that_failed_is_read_with_all_its_lines() -> None:

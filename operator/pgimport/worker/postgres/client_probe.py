@@ -38,6 +38,7 @@ FULL_BYTES = 1024 * 1024  # a scratch volume with less space is full
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 LOCK_SECONDS = 2
 _OID = re.compile(r"'(\d{1,10})'")  # of an object, in a statement of pg_dump
+_LARGE_OBJECT = re.compile(r"(?:reading|open) large object (\d{1,10}): ")  # pg_dump reads it without a statement
 _TIMED_OUT, _PREPARED_STATEMENT = "57014", "26000"  # SQLSTATEs; a statement that pg_dump prepared cannot be repeated
 # Writes 18 MB, more than PostgreSQL keeps in memory for a temporary table.
 _WRITE_PROBE = "CREATE TEMPORARY TABLE pgimport_probe ON COMMIT DROP AS SELECT pg_catalog.generate_series(1, 500000)"
@@ -78,6 +79,8 @@ def _repeat(connection: Connection, snapshot_id: str, statement: str | None, obs
         _begin_in_snapshot(connection, snapshot_id)
     except psycopg.Error as error:
         return translate_snapshot_error(error, "pg_dump read it")
+    if statement is None and (match := _LARGE_OBJECT.search(observation.error or "")):
+        statement = f"SELECT pg_catalog.length(pg_catalog.lo_get({match[1]}, 0, 1048576))"
     if statement is None:
         return translate_dump_end(observation)
     refusal = _find_refusal(connection, statement)

@@ -112,6 +112,9 @@ _CONNECTION_LOST = re.compile(
     r"|SSL SYSCALL|could not receive data from server|could not send data to server|lost synchronization"
     r"|connection to server"
 )
+# The severity of an error that ended the session. Servers write it so in English and in most other languages. During a
+# COPY or in a large object, libpq adds no words of its own.
+_SESSION_ENDED = re.compile(r"(?:^|: )FATAL: ")
 # Of a process of pg_dump --jobs, which locks with NOWAIT a table that its parent has locked already.
 _LOCK_REFUSED = re.compile(r"could not obtain lock on relation")
 DISK_FULL = "53100"
@@ -320,5 +323,6 @@ def _find_restore_advice(text: str) -> str:
 
 
 def is_lost_connection(errors: ClientErrorParser) -> bool:
-    """True if libpq reports that the connection was lost. The client runs with LC_ALL=C, so this text is English."""
-    return _CONNECTION_LOST.search(errors.error or "") is not None
+    """True if libpq or the server says that the session ended. The client runs with LC_ALL=C: libpq's text is English."""
+    text = errors.error or ""
+    return _CONNECTION_LOST.search(text) is not None or _SESSION_ENDED.search(text.partition("; ")[0]) is not None
