@@ -84,6 +84,8 @@ def test_the_first_error_is_reported_with_its_object_and_command() -> None:
         "VIEW v: ERROR: function f() does not exist; LINE 2: SELECT f(); HINT: No function matches;"
         ' command was: CREATE VIEW "public"."v" AS'
     )
+    without_owner = ["pg_restore: from TOC entry 3450; 0 0 BLOBS BLOBS (no owner)", "pg_restore: error: ERROR:  no"]
+    assert parse_client_lines("pg_restore", *without_owner).error == "BLOBS BLOBS: ERROR: no"
 
 
 @pytest.mark.parametrize(

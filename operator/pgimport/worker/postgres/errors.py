@@ -169,7 +169,10 @@ def _read(error: psycopg.Error | ServerError) -> ServerError:
 
 _ERROR_LINE = re.compile(r"^(?:pg_dump|pg_restore): error: (.*)$")
 _DETAIL_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?:detail|hint): (.*)$")
-_ENTRY_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?:from|error in) TOC entry \d+; \d+ \d+ (.*)$")
+# The object, without its owner at the source.
+_ENTRY_LINE = re.compile(
+    r"^(?:pg_dump|pg_restore): (?:from|error in) TOC entry \d+; \d+ \d+ (.*?) (?:\(no owner\)|\S*)$"
+)
 _STATEMENT_LINE = re.compile(r"^(?:pg_dump: (?:error|detail): )?(?:Query was|(?:The c|C)ommand was): (.*)$")
 _COMMAND_LINE = re.compile(r"^Command was: (.*)$")
 _VERBOSE_LINE = re.compile(r"^(?:pg_dump|pg_restore): (?!error:|warning:|detail:|hint:|from TOC|error in)")
@@ -201,7 +204,7 @@ class ClientErrorParser:
         self._read_statement(line)
         if match := _ENTRY_LINE.match(line):
             if not self._error:
-                self._entry = match[1].rsplit(" ", 1)[0]  # without the owner at the source
+                self._entry = match[1]
         elif match := _ERROR_LINE.match(line):
             if not self._error:
                 self._error = [match[1]]
@@ -323,6 +326,6 @@ def _find_restore_advice(text: str) -> str:
 
 
 def is_lost_connection(errors: ClientErrorParser) -> bool:
-    """True if libpq or the server says that the session ended. The client runs with LC_ALL=C: libpq's text is English."""
+    """True if libpq or the server says that the session ended. libpq's text is English because of LC_ALL=C."""
     text = errors.error or ""
     return _CONNECTION_LOST.search(text) is not None or _SESSION_ENDED.search(text.partition("; ")[0]) is not None
