@@ -190,6 +190,16 @@ def test_a_repeated_attempt_says_why_its_pod_is_refused(pod: ObservedPod, cause:
     assert decision.message == f"The next attempt does not start: {refusal}. {cause}"
 
 
+def test_a_repeated_attempt_names_the_container_that_keeps_the_pod_of_the_last_one() -> None:
+    pod = a_failed_pod(phase="Running", kept_by=("istio-proxy",))
+    decision = decide(
+        observed_running_import(status=a_running_status(shadow=a_shadow()), pods=(pod,), waiting_since=BORN)
+    )
+    assert reason(decision) == Reason.RETRYING
+    expected = "pod pod-pod-uid-1 does not end, because container istio-proxy, which others have added, still runs"
+    assert expected in decision.message
+
+
 def test_a_disrupted_pod_does_not_count_as_an_attempt() -> None:
     pod = a_copying_pod(phase="Failed", disrupted=True, message="node drain")
     decision = decide(observed_running_import(pods=(pod, a_pod("two"))))

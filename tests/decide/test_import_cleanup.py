@@ -215,3 +215,13 @@ def test_a_job_that_has_a_ttl_is_not_changed() -> None:
     job: ObservedJob = a_job(complete=True, ttl_set=True)
     observed = observed_import(status=ended(ImportState.FAILED), job=job, preview=a_preview(), project=a_project())
     assert not any(isinstance(action, SetJobTTL | StopJob) for action in decide(observed).actions)
+
+
+@pytest.mark.parametrize("state", [ImportState.COMPLETED, ImportState.FAILED])
+def test_a_pod_that_a_container_of_others_keeps_is_stopped(state: ImportState) -> None:
+    """Such as a sidecar that a webhook has added. The Job would not end before its deadline."""
+    for kept_by, stopped in ((), False), (("istio-proxy",), True):
+        pod = a_finished_pod(phase="Running", kept_by=kept_by)
+        status = ended(state, shadow=a_shadow(verified=True, oid=200), max_attempts=2)
+        observed = observed_import(status=status, job=a_job(), pods=(pod,), preview=CLAIMED)
+        assert (StopJob() in decide(observed).actions) == stopped

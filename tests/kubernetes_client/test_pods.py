@@ -124,6 +124,23 @@ def test_a_container_keeps_the_words_of_kubernetes_about_its_end(message: str, s
     assert pod.import_.ended_message == shown
 
 
+def test_a_sidecar_that_runs_on_is_seen() -> None:
+    running = {"running": {"startedAt": AT}}
+    ended = {"terminated": {"exitCode": 0, **ENDED}}
+    pod = parse_pod(
+        a_body(
+            phase="Running",
+            initContainerStatuses=[a_status("native-sidecar", **running), a_status("preflight", **ended)],
+            containerStatuses=[
+                a_status("import", **running),
+                a_status("agent", **ended),
+                a_status("istio-proxy", **running),
+            ],
+        )
+    )
+    assert pod.kept_by == ("istio-proxy",)
+
+
 def test_a_pod_says_why_no_node_takes_it() -> None:
     gated = {"type": "PodScheduled", "reason": "SchedulingGated", "message": "Scheduling is blocked"}
     pods = [parse_pod(a_body(conditions=[{**gated, "status": status}])) for status in ("False", "True")]

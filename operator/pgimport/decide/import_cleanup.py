@@ -94,9 +94,11 @@ def _ends_by_itself(observed: ObservedImport, status: ImportStatus) -> bool:
 
     The Job reports its end about two seconds after its pod. Stopping it in between would delete the pod's logs.
     """
+    last = observed.pods[-1] if observed.pods else None
+    if last is not None and last.kept_by:
+        return False
     if status.state is ImportState.COMPLETED:
         return True
-    last = observed.pods[-1] if observed.pods else None
     if last is None or not last.has_ended or last.disrupted:
         return False
     all_used = status.max_attempts is not None and count_attempts(status.attempt_history) >= status.max_attempts

@@ -143,7 +143,15 @@ def describe_obstacle(observed: ObservedImport, pod: ObservedPod | None) -> str 
     """Returns in the words of Kubernetes why no container starts, or None if it gives no reason or one has started."""
     if observed.waiting_since is None or _runs_preflight(pod):
         return None
-    return _describe_waiting_container(pod) or observed.start_warning
+    return _describe_kept_pod(observed.pods) or _describe_waiting_container(pod) or observed.start_warning
+
+
+def _describe_kept_pod(pods: Sequence[ObservedPod]) -> str | None:
+    """Describes a pod that has done its work but does not end. Kubernetes starts no other one before."""
+    last = pods[-1] if pods else None
+    if last is None or not last.has_ended or not last.kept_by:
+        return None
+    return f"pod {last.name} does not end, because container {last.kept_by[0]}, which others have added, still runs"
 
 
 def _describe_waiting_container(pod: ObservedPod | None) -> str | None:

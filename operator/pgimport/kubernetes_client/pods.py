@@ -66,6 +66,7 @@ def parse_pod(body: Json) -> ObservedPod:
         unscheduled=_find_unscheduled(status),
         preflight=containers.get(CONTAINER_PREFLIGHT),
         import_=containers.get(CONTAINER_IMPORT) or _not_started(body),
+        kept_by=_list_foreign(status),
     )
 
 
@@ -74,6 +75,17 @@ def _find_unscheduled(status: Json) -> str | None:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"{condition.get('reason')}: {condition.get('message')}"
     return None
+
+
+def _list_foreign(status: Json) -> tuple[str, ...]:
+    """Lists running containers that are not the operator's. Kubernetes itself ends native sidecars, which are init
+    containers.
+    """
+    return tuple(
+        container["name"]
+        for container in status.get("containerStatuses", ())
+        if container["name"] not in (CONTAINER_PREFLIGHT, CONTAINER_IMPORT) and "running" in container.get("state", {})
+    )
 
 
 def _find_job(meta: Json) -> str:

@@ -47,6 +47,7 @@ class ObservedPod:
     unscheduled: str | None = None  # why no node has taken it, in the scheduler's words
     preflight: ObservedContainer | None = None
     import_: ObservedContainer | None = None
+    kept_by: tuple[str, ...] = ()  # containers of others, such as an injected sidecar, that run until they are stopped
 
     @property
     def has_ended(self) -> bool:
