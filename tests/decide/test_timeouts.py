@@ -67,6 +67,15 @@ TIMEOUTS = [
     ),
     pytest.param(
         observed_running_import(
+            pods=(WAITING_POD,), waiting_since=BORN, start_warning="FailedToRetrieveImagePullSecret: no regcred"
+        ),
+        timedelta(minutes=5, seconds=1),
+        Reason.START_TIMEOUT,
+        "ImagePullBackOff: no such tag. FailedToRetrieveImagePullSecret: no regcred",
+        id="a container waits for lack of a Secret",
+    ),
+    pytest.param(
+        observed_running_import(
             status=COPYING,
             waiting_since=BORN,
             pods=(a_copying_pod(import_=a_container("import", waiting_reason="CrashLoop")),),

@@ -51,6 +51,8 @@ def test_an_event_has_a_reporter_and_a_time(cluster: KubernetesClient, name: str
 REFUSED = ("Warning", "FailedCreate", "00:01Z")
 UNSCHEDULED = ("Warning", "FailedScheduling", "00:03.250000Z")
 UNMOUNTED = ("Warning", "FailedMount", "00:06Z")
+NO_SECRET = ("Warning", "FailedToRetrieveImagePullSecret", "00:05Z")
+PULLING, UNPULLED = ("Normal", "Pulling", "00:05Z"), ("Warning", "Failed", "00:07Z")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,8 @@ UNMOUNTED = ("Warning", "FailedMount", "00:06Z")
         pytest.param([("Normal", "Scheduled", "00:05.1Z"), UNMOUNTED], "FailedMount", id="an obstacle after another"),
         pytest.param([UNSCHEDULED, ("Normal", "SuccessfulCreate", "00:03Z")], "FailedScheduling", id="in one second"),
         pytest.param([UNSCHEDULED, ("Normal", "NotTriggerScaleUp", "00:09Z")], "FailedScheduling", id="no progress"),
+        pytest.param([NO_SECRET, PULLING], None, id="an image that may need no Secret is pulled"),
+        pytest.param([(*NO_SECRET[:2], "00:08Z"), PULLING, UNPULLED], NO_SECRET[1], id="an image that needs a Secret"),
         pytest.param([], None, id="no event"),
     ],
 )

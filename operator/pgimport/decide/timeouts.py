@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pgimport.decide.attempts import pod_at_work
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.import_spec import ImportSpec
-from pgimport.model.observations import ObservedJob, ObservedPod
+from pgimport.model.observations import EVENT_NO_PULL_KEY, ObservedJob, ObservedPod
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.scalar_types import format_duration
@@ -143,7 +143,10 @@ def describe_obstacle(observed: ObservedImport, pod: ObservedPod | None) -> str 
     """Returns in the words of Kubernetes why no container starts, or None if it gives no reason or one has started."""
     if observed.waiting_since is None or _runs_preflight(pod):
         return None
-    return _describe_kept_pod(observed.pods) or _describe_waiting_container(pod) or observed.start_warning
+    waiting, warning = _describe_waiting_container(pod), observed.start_warning
+    if waiting is not None and warning is not None and warning.startswith(EVENT_NO_PULL_KEY):
+        waiting = f"{waiting}. {warning}"  # the container only says that the registry refused the image
+    return _describe_kept_pod(observed.pods) or waiting or warning
 
 
 def _describe_kept_pod(pods: Sequence[ObservedPod]) -> str | None:

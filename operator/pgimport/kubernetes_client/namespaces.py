@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Set
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.api_client import Json, KubernetesClient
 from pgimport.kubernetes_client.ownership import delete_managed, is_managed, require_managed
 from pgimport.model.errors import Conflict, NotFound, PgimportError
 from pgimport.model.names import MANAGER
+from pgimport.model.observations import EVENT_NO_PULL_KEY
 
 # Events after which an earlier Warning says nothing any more. All of them are of type Normal.
 _PROGRESS = {"SuccessfulCreate", "Scheduled", "SuccessfulAttachVolume", "Pulling", "Pulled", "Created", "Started"}
-_REPEATED_PULL = ("Failed", "Pulling")  # the kubelet tries again to pull an image
+_FAILED_PULL, _NEW_PULL = "Failed", "Pulling"
 ROLE_ATTEMPTS = 20  # of a write; each time, one of those who write the same Role at once succeeds
 
 
@@ -148,9 +149,20 @@ def read_start_warning(cluster: KubernetesClient, namespace: str, objects: tuple
                 progress.append((at, reason))
     if not warnings:
         return None
+    if any(reason == EVENT_NO_PULL_KEY for _, reason, _ in warnings):  # why the pull failed
+        warnings = [warning for warning in warnings if warning[1] != _FAILED_PULL]
     since, reason, message = max(warnings)
-    over = any(at > since and (reason, later) != _REPEATED_PULL for at, later in progress)
+    over = any(_ends(later, at - since, reason) for at, later in progress)
     return None if over else f"{reason}: {message}"
+
+
+def _ends(progress: str, later: timedelta, warning: str) -> bool:
+    """Tells whether an event of progress, which is this much later, ends the obstacle of a warning."""
+    if progress == _NEW_PULL and warning == _FAILED_PULL:
+        return False
+    # Each pull follows the search for its Secrets at once. Without them it succeeds if the image is public.
+    first = timedelta(0) if progress == _NEW_PULL and warning == EVENT_NO_PULL_KEY else timedelta(seconds=1)
+    return later >= first
 
 
 def namespace_exists(cluster: KubernetesClient, name: str) -> bool:

@@ -10,6 +10,8 @@ from pgimport.model.project_status import CloneMethod
 from pgimport.model.reasons import Failure
 from pgimport.model.result import WorkerResult
 
+EVENT_NO_PULL_KEY = "FailedToRetrieveImagePullSecret"  # of the kubelet, if one of a pod's imagePullSecrets is missing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedContainer:
