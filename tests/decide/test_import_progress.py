@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.decide.import_decisions import COPYING, LOGGED_AT, NEW_PROGRESS, decide, reason
+from tests.decide.import_decisions import COPYING, LOGGED_AT, NEW_PROGRESS, RECENT, decide, reason
 from tests.support.samples import (
     BORN,
     NOW,
@@ -49,3 +49,9 @@ def test_a_new_line_with_the_same_numbers_is_progress() -> None:
         observed_running_import(status=COPYING, pods=(a_copying_pod(),), progress=logged), late
     ).status.progress
     assert shown == COPYING.progress.model_copy(update={"at": late, "said_at": logged.at})
+
+
+def test_a_pod_whose_node_is_lost_is_shown() -> None:
+    decision = decide(observed_running_import(status=COPYING, pods=(a_copying_pod(deleting=True),)), RECENT)
+    assert reason(decision) == Reason.RUNNING
+    assert decision.message == "Pod pod-pod-uid-1 is being deleted, and its node has not confirmed the end of the pod."

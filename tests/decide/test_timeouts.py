@@ -114,7 +114,7 @@ TIMEOUTS = [
         observed_running_import(status=COPYING, pods=(a_copying_pod(deleting=True),)),
         timedelta(minutes=10, seconds=1),
         Reason.STALLED,
-        "no progress",
+        "within spec.stallTimeout (10m): pod pod-pod-uid-1 is being deleted, and its node has not confirmed",
         id="a pod that a dead node never ends",
     ),
     pytest.param(

@@ -178,7 +178,7 @@ def _decide_progress(
     if pod is not None and (source := _find_gate(status, spec, pod)) is not None:
         return _open_gate(status, pod, now, policy, (*actions, PrepareShadow(pod.uid, source)))
     status = _with_progress(observed, status, now, policy)
-    conditions = _describe_work(status.progress)
+    conditions = _describe_work(status.progress, pod_at_work(observed.pods))
     obstacle = timeouts.describe_obstacle(observed, pod)
     if obstacle is not None:
         conditions = in_progress(Reason.STARTING, f"No container of the import starts: {obstacle}")
@@ -326,7 +326,9 @@ def _open_gate(
     return running(prepared, in_progress(Reason.RUNNING, message), now, policy.progress_interval, actions)
 
 
-def _describe_work(progress: Progress | None) -> ConditionSet:
+def _describe_work(progress: Progress | None, pod: ObservedPod | None) -> ConditionSet:
+    if (lost := timeouts.describe_lost_pod(pod)) is not None:
+        return in_progress(Reason.RUNNING, f"{lost[:1].upper()}{lost[1:]}.")
     if progress is None or progress.waiting_for is None:
         return AT_WORK
     return in_progress(Reason.RUNNING, f"{progress.waiting_for[:1].upper()}{progress.waiting_for[1:]}.")

@@ -123,7 +123,9 @@ def find_hung_preflight(
     if not _runs_preflight(pod) or since is None or now - since <= _find_waiting_limit(status, spec, pod):
         return None
     limit = format_duration(spec.stall_timeout)
-    return Failure(Reason.STALLED, f"no progress in phase preflight within spec.stallTimeout ({limit})")
+    return Failure(
+        Reason.STALLED, f"no progress in phase preflight within spec.stallTimeout ({limit}){_name_lost(pod)}"
+    )
 
 
 def find_no_start(
@@ -134,9 +136,21 @@ def find_no_start(
         return None
     if now - observed.waiting_since <= _find_waiting_limit(status, spec, pod):
         return None
-    cause = describe_obstacle(observed, pod) or "Kubernetes gives no reason"
+    cause = describe_lost_pod(pod) or describe_obstacle(observed, pod) or "Kubernetes gives no reason"
     limit = format_duration(spec.start_timeout)
     return Failure(Reason.START_TIMEOUT, f"no container was running within spec.startTimeout ({limit}): {cause}")
+
+
+def describe_lost_pod(pod: ObservedPod | None) -> str | None:
+    """Describes a pod whose deletion has not ended it, or returns None. It takes seconds, unless its node is lost."""
+    if pod is None or not pod.deleting:
+        return None
+    return f"pod {pod.name} is being deleted, and its node has not confirmed the end of the pod"
+
+
+def _name_lost(pod: ObservedPod | None) -> str:
+    lost = describe_lost_pod(pod)
+    return f": {lost}" if lost is not None else ""
 
 
 def describe_obstacle(observed: ObservedImport, pod: ObservedPod | None) -> str | None:
@@ -189,4 +203,5 @@ def find_stall(observed: ObservedImport, status: ImportStatus, spec: ImportSpec,
     if now - since <= spec.stall_timeout:
         return None
     limit = format_duration(spec.stall_timeout)
-    return Failure(Reason.STALLED, f"no progress in phase {shown.phase.value} within spec.stallTimeout ({limit})")
+    lost = _name_lost(pod_at_work(observed.pods))
+    return Failure(Reason.STALLED, f"no progress in phase {shown.phase.value} within spec.stallTimeout ({limit}){lost}")
