@@ -1,23 +1,27 @@
 """Previews that lost their database or their connection Secret get it back without a change of theirs."""
 
 import base64
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.handlers.emulated_tenant import NAMESPACE, Tenant
 from tests.handlers.stepwise_operator import PROJECT, Operator, create_ready_preview, key
+from tests.support.kubernetes import a_body
 from tests.support.samples import IMPORT_UID, NOW, observed_import
 
 from pgimport.decide.decision import ReleaseTarget
 from pgimport.kubernetes_client import api_paths
 from pgimport.kubernetes_client.custom_resources import read_preview
-from pgimport.model.names import PREVIEWS
+from pgimport.model.errors import Forbidden
+from pgimport.model.names import PREVIEWS, namespace_names
 from pgimport.model.scalar_types import format_time
 from pgimport.model.status import ImportState, ImportStatus
 from pgimport.reconcile import preview_checks
 from pgimport.reconcile.act_on_imports import act_on_import
 from pgimport.reconcile.preview_checks import PARTS
+from pgimport.reconcile.reconcile_context import OperatorIdentity
 from pgimport.reconcile.reconcile_loop import reconcile
 
 
@@ -110,3 +114,20 @@ def test_a_check_without_the_right_to_read_secrets_still_grants_it(
     operator = Operator(tenant.kubernetes)
     for _ in range(PARTS):
         assert key(PREVIEWS, name) not in reconcile(operator.context, PROJECT).wake
+
+
+def test_a_namespace_that_was_created_again_gets_its_rights_at_once(tenant: Tenant, name: str) -> None:
+    """Before, a preview in it showed RepeatedError until the next check of the Project, a minute or two later."""
+    operator = Operator(tenant.kubernetes)
+    identity = OperatorIdentity(service_account="operator", tenant_cluster_role="tenant")
+    policy = replace(operator.context.policy, release_name=name)
+    operator.context = replace(operator.context, identity=identity, policy=policy)
+    binding = api_paths.role_bindings(NAMESPACE, namespace_names(name).operator_binding)
+    tenant.create(api_paths.resource(PREVIEWS, NAMESPACE), a_body(PREVIEWS, name, spec={"project": "shop"}))
+    tenant.kubernetes.refuse("POST", "/secrets", 403)
+    operator.reconcile(key(PREVIEWS, name))
+    assert tenant.status(name, PREVIEWS)["state"] == "ready"
+    assert tenant.cluster.get(binding)["roleRef"]["name"] == "tenant"
+    tenant.kubernetes.refuse("GET", f"/secrets/{name}-connection", 403)
+    with pytest.raises(Forbidden):  # it has its rights, so something else refuses it
+        reconcile(operator.context, key(PREVIEWS, name))

@@ -49,7 +49,7 @@ from pgimport.kubernetes_client.custom_resources import (
 from pgimport.kubernetes_client.namespaces import post_event
 from pgimport.manifest.events import build_event
 from pgimport.metrics.state_gauges import find_owners
-from pgimport.model.errors import Conflict, NotFound, PgimportError, Refused, ServerUnavailable, Unavailable
+from pgimport.model.errors import Conflict, Forbidden, NotFound, PgimportError, Refused, ServerUnavailable, Unavailable
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS, SCHEDULES
 from pgimport.model.policy import Policy
 from pgimport.model.project_status import ProjectStatus
@@ -74,6 +74,7 @@ from pgimport.reconcile.observe_previews import observe_preview
 from pgimport.reconcile.observe_projects import ProjectObservation, observe_project
 from pgimport.reconcile.observe_schedules import observe_schedule
 from pgimport.reconcile.reconcile_context import ReconcileContext
+from pgimport.reconcile.tenant_access import grant_missing_rights
 from pgimport.reconcile.webhook_deliveries import leave_deliveries, queue_deliveries, show_deliveries
 from pgimport.reconcile.work_queue import ReconcileResult
 
@@ -180,6 +181,19 @@ def _reconcile(context: ReconcileContext, key: ResourceKey, reconciler: Reconcil
     except (Refused, ServerUnavailable) as error:  # while the object was observed
         logger.warning("%s: %s", key, error)
         return _show_failure(context, key, reconciler, error.failure)
+    except Forbidden as error:
+        if _grant_rights(context, key.namespace):
+            raise Conflict(f"the operator had no rights in namespace {key.namespace} yet") from error
+        raise
+
+
+def _grant_rights(context: ReconcileContext, namespace: str) -> bool:
+    """Grants the operator its rights in the namespace of a ready Project. Returns whether it had none.
+
+    Somebody may have deleted the namespace and created it again since the last reconcile of the Project.
+    """
+    project = find_owners(context.lists.list_projects()).get(namespace)
+    return project is not None and project.status.ready and grant_missing_rights(context, namespace, project.meta.name)
 
 
 def _handle_removal(context: ReconcileContext, key: ResourceKey) -> ReconcileResult:
