@@ -67,7 +67,7 @@ PULLING, UNPULLED = ("Normal", "Pulling", "00:05Z"), ("Warning", "Failed", "00:0
             [("Warning", "Failed", "00:06Z"), ("Normal", "Pulled", "00:09Z")], None, id="the pod has its image"
         ),
         pytest.param([("Normal", "Scheduled", "00:05.1Z"), UNMOUNTED], "FailedMount", id="an obstacle after another"),
-        pytest.param([UNSCHEDULED, ("Normal", "SuccessfulCreate", "00:03Z")], "FailedScheduling", id="in one second"),
+        pytest.param([UNSCHEDULED, ("Normal", "SuccessfulCreate", "00:04Z")], "FailedScheduling", id="the new pod's"),
         pytest.param([UNSCHEDULED, ("Normal", "NotTriggerScaleUp", "00:09Z")], "FailedScheduling", id="no progress"),
         pytest.param([NO_SECRET, PULLING], None, id="an image that may need no Secret is pulled"),
         pytest.param([(*NO_SECRET[:2], "00:08Z"), PULLING, UNPULLED], NO_SECRET[1], id="an image that needs a Secret"),

@@ -14,6 +14,7 @@ from pgimport.model.observations import EVENT_NO_PULL_KEY
 # Events after which an earlier Warning says nothing any more. All of them are of type Normal.
 _PROGRESS = {"SuccessfulCreate", "Scheduled", "SuccessfulAttachVolume", "Pulling", "Pulled", "Created", "Started"}
 _FAILED_PULL, _NEW_PULL = "Failed", "Pulling"
+_REFUSED_POD, _NEW_POD = "FailedCreate", "SuccessfulCreate"
 ROLE_ATTEMPTS = 20  # of a write; each time, one of those who write the same Role at once succeeds
 
 
@@ -158,8 +159,8 @@ def read_start_warning(cluster: KubernetesClient, namespace: str, objects: tuple
 
 def _ends(progress: str, later: timedelta, warning: str) -> bool:
     """Tells whether an event of progress, which is this much later, ends the obstacle of a warning."""
-    if progress == _NEW_PULL and warning == _FAILED_PULL:
-        return False
+    if (progress == _NEW_PULL and warning == _FAILED_PULL) or (progress == _NEW_POD and warning != _REFUSED_POD):
+        return False  # the pull is only repeated, or the warning is about the new pod
     # Each pull follows the search for its Secrets at once. Without them it succeeds if the image is public.
     first = timedelta(0) if progress == _NEW_PULL and warning == EVENT_NO_PULL_KEY else timedelta(seconds=1)
     return later >= first
