@@ -1,11 +1,13 @@
 """The routes of jobs and preview databases."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.api.conftest import Api, start_import
 
 from pgimport.model.names import IMPORTS, PREVIEWS
+from pgimport.model.scalar_types import format_time
 
 
 def test_jobs_are_listed_newest_first_page_by_page(api: Api) -> None:
@@ -148,6 +150,53 @@ def test_a_preview_is_created_extended_reset_and_deleted(api: Api) -> None:
     deleted = api.call("DELETE", "/preview-databases/shop.life")
     assert (deleted.status_code, deleted.json()["preview"]["state"]) == (202, "deleting")
     assert api.call("GET", "/preview-databases/shop.life").status_code == 404
+
+
+@pytest.mark.parametrize("observed", [False, True], ids=["not observed", "observed"])
+def test_a_preview_is_pending_until_its_reset_has_begun(api: Api, observed: bool) -> None:
+    """A client that waits for `ready` would otherwise work in the old database, until it is dropped."""
+    name = f"reset-{observed}".lower()
+    api.call("POST", "/projects/shop/preview-databases", json={"name": name})
+    api.set_status(PREVIEWS, name, state="ready", observedGeneration=_generation(api, name))
+    answer = api.call("POST", f"/preview-databases/shop.{name}/reset").json()["preview"]
+    not_seen = "The operator has not seen the request yet."
+    assert (answer["state"], answer["reason"], answer["message"]) == ("pending", "Pending", not_seen)
+    if observed:  # the reset waits, for example for an import that has claimed the preview
+        condition = {"type": "Ready", "status": "Unknown", "reason": "Pending", "message": "spec.resetAt waits"}
+        conditions = [condition | {"lastTransitionTime": "2026-01-01T12:00:00Z"}]
+        generation = _generation(api, name)
+        api.set_status(PREVIEWS, name, state="ready", observedGeneration=generation, conditions=conditions)
+    shown = api.call("GET", f"/preview-databases/shop.{name}").json()["preview"]
+    assert (shown["state"], shown["message"]) == ("pending", "spec.resetAt waits" if observed else not_seen)
+    response = api.call("GET", f"/preview-databases/shop.{name}/connections")
+    assert (response.status_code, "is pending" in response.json()["error"]) == (409, True)
+    date = api.read(PREVIEWS, name)["spec"]["resetAt"]
+    api.set_status(PREVIEWS, name, state="ready", resetAt=date, observedGeneration=_generation(api, name))
+    assert api.call("GET", f"/preview-databases/shop.{name}").json()["preview"]["state"] == "ready"
+
+
+def test_an_expired_or_failed_preview_is_pending_after_a_request(api: Api) -> None:
+    for state, path, request in (("expired", "extend", {"ttl_hours": 48}), ("failed", "reset", None)):
+        name = f"was-{state}"
+        api.call("POST", "/projects/shop/preview-databases", json={"name": name})
+        api.set_status(PREVIEWS, name, state=state, observedGeneration=_generation(api, name))
+        answer = api.call("POST", f"/preview-databases/shop.{name}/{path}", json=request)
+        assert answer.json()["preview"]["state"] == "pending"
+        api.set_status(PREVIEWS, name, state=state, observedGeneration=_generation(api, name))
+        assert api.call("GET", f"/preview-databases/shop.{name}").json()["preview"]["state"] == state
+
+
+def _generation(api: Api, name: str) -> int:
+    return int(api.read(PREVIEWS, name)["metadata"]["generation"])
+
+
+def test_a_reset_is_newer_than_one_of_a_later_clock(api: Api) -> None:
+    """The operator would take an older one for done."""
+    api.call("POST", "/projects/shop/preview-databases", json={"name": "early"})
+    later = format_time(datetime.now(UTC) + timedelta(seconds=30))
+    api.set_status(PREVIEWS, "early", state="ready", resetAt=later)
+    api.call("POST", "/preview-databases/shop.early/reset")
+    assert api.read(PREVIEWS, "early")["spec"]["resetAt"] > later
 
 
 def test_a_preview_that_is_being_deleted_cannot_be_changed(api: Api) -> None:

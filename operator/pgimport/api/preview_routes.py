@@ -11,8 +11,9 @@ from pgimport.api.error_responses import ApiError
 from pgimport.api.object_names import ObjectNamer
 from pgimport.api.openapi_parameters import ERROR_RESPONSES, PreviewID, ProjectID
 from pgimport.api.preview_models import Connections, ConnectionsAnswer, ExtendRequest, PreviewRequest, PreviewsAnswer
+from pgimport.api.preview_state import find_state, show_preview
 from pgimport.api.request_origin import RequestOrigin
-from pgimport.api.resource_manifests import build_extension, build_preview
+from pgimport.api.resource_manifests import build_extension, build_preview, build_reset
 from pgimport.api.resource_writer import create_object, delete_object, patch_object
 from pgimport.kubernetes_client.api_client import Json
 from pgimport.kubernetes_client.custom_resources import parse_preview
@@ -21,8 +22,7 @@ from pgimport.model.api_caller import ApiScope
 from pgimport.model.names import PREVIEWS
 from pgimport.model.preview_spec import PreviewMode
 from pgimport.model.resources import PreviewObject, ProjectObject
-from pgimport.model.rest_views import PreviewAnswer, build_preview_body
-from pgimport.model.scalar_types import format_time
+from pgimport.model.rest_views import PreviewAnswer
 from pgimport.model.status import PreviewState
 
 router = APIRouter(tags=["preview databases"], route_class=AuthenticatedRoute)
@@ -34,11 +34,11 @@ router = APIRouter(tags=["preview databases"], route_class=AuthenticatedRoute)
     responses=ERROR_RESPONSES,
     summary="List the preview databases of a project, newest first.",
 )
-def list_previews(project_id: ProjectID, access: Access) -> PreviewsAnswer:
+def list_previews(project_id: ProjectID, access: Access, context: CurrentContext) -> PreviewsAnswer:
     access.require_scope(ApiScope.PROJECTS_READ)
     project = access.find_project(project_id)
     previews = map(parse_preview, access.cache.list_newest(PREVIEWS, namespace_of(project), project_id))
-    return PreviewsAnswer(previews=[build_preview_body(project, preview) for preview in previews])
+    return PreviewsAnswer(previews=[show_preview(project, preview, context.now()) for preview in previews])
 
 
 @router.post(
@@ -66,7 +66,7 @@ def create_preview(
     origin = RequestOrigin(request_id=request.state.request_id, caller=access.caller.name)
     with context.object_limits.count_preview(project, name.name):
         preview = parse_preview(create_object(context, PREVIEWS, build_preview(name, body, origin)))
-    return PreviewAnswer(preview=build_preview_body(project, preview))
+    return PreviewAnswer(preview=show_preview(project, preview, context.now()))
 
 
 @router.get(
@@ -75,9 +75,9 @@ def create_preview(
     responses=ERROR_RESPONSES,
     summary="Read one preview database by its ID.",
 )
-def get_preview(preview_id: PreviewID, access: Access) -> PreviewAnswer:
+def get_preview(preview_id: PreviewID, access: Access, context: CurrentContext) -> PreviewAnswer:
     access.require_scope(ApiScope.PROJECTS_READ)
-    return PreviewAnswer(preview=build_preview_body(*access.find_preview(preview_id)))
+    return PreviewAnswer(preview=show_preview(*access.find_preview(preview_id), context.now()))
 
 
 @router.delete(
@@ -91,7 +91,7 @@ def delete_preview(preview_id: PreviewID, access: Access, context: CurrentContex
     access.require_scope(ApiScope.PROJECTS_WRITE)
     project, preview = access.find_preview(preview_id)
     body = delete_object(context, PREVIEWS, preview.meta)
-    response = build_preview_body(project, parse_preview(body) if body else preview)
+    response = show_preview(project, parse_preview(body) if body else preview, context.now())
     return PreviewAnswer(preview=response.model_copy(update={"state": PreviewState.DELETING}))
 
 
@@ -106,7 +106,7 @@ def reset_preview(preview_id: PreviewID, access: Access, context: CurrentContext
     access.require_scope(ApiScope.PROJECTS_WRITE)
     project, preview = access.find_preview(preview_id)
     _require_database(preview)
-    return _patch_preview(project, preview, {"spec": {"resetAt": format_time(context.now())}}, access, context)
+    return _patch_preview(project, preview, build_reset(preview, context.now()), access, context)
 
 
 @router.post(
@@ -136,7 +136,7 @@ def _patch_preview(
     access.find_project_to_change(project.meta.name)
     _require_not_deleting(preview)
     body = patch_object(context, PREVIEWS, preview.meta, patch, "preview database")
-    return PreviewAnswer(preview=build_preview_body(project, parse_preview(body)))
+    return PreviewAnswer(preview=show_preview(project, parse_preview(body), context.now()))
 
 
 @router.get(
@@ -145,7 +145,7 @@ def _patch_preview(
     responses=ERROR_RESPONSES,
     summary="Read the connection parameters, with the password; needs the scope projects:write.",
 )
-def get_connections(preview_id: PreviewID, access: Access) -> ConnectionsAnswer:
+def get_connections(preview_id: PreviewID, access: Access, context: CurrentContext) -> ConnectionsAnswer:
     access.require_scope(ApiScope.PROJECTS_WRITE)
     _, preview = access.find_preview(preview_id)
     _require_database(preview)
@@ -153,9 +153,9 @@ def get_connections(preview_id: PreviewID, access: Access) -> ConnectionsAnswer:
         raise ApiError(409, "the preview database is golden, so nobody can log in; make a copy and connect to that")
     meta = preview.meta
     entries = read_owned_secret(access.cluster, meta.namespace, preview.connection_secret, meta.uid)
-    if entries is None or preview.status.state is not PreviewState.READY:
-        state = (preview.status.state or PreviewState.PENDING).value
-        raise ApiError(409, f"the preview database is {state}; its connections are available when it is ready")
+    state = find_state(preview, context.now())
+    if entries is None or state is not PreviewState.READY:
+        raise ApiError(409, f"the preview database is {state.value}; its connections are available when it is ready")
     try:
         return _build_connections({key: entry.decode() for key, entry in entries.items()})
     except (KeyError, ValueError) as error:  # somebody changed the Secret

@@ -15,7 +15,8 @@ from pgimport.model.names import (
     SECRET_KEY_URL,
     source_secret_name,
 )
-from pgimport.model.preview_spec import PreviewMode
+from pgimport.model.preview_spec import PreviewMode, is_future
+from pgimport.model.resources import PreviewObject
 from pgimport.model.scalar_types import format_duration, format_time
 
 Json = dict[str, Any]
@@ -108,6 +109,16 @@ def build_retry(name: ObjectName, spec: Json, origin: RequestOrigin) -> Json:
 def build_extension(hours: int, now: datetime) -> Json:
     """Builds the patch with which a preview database expires `hours` after `now`."""
     return {"spec": {"ttl": format_duration(timedelta(hours=hours)), "renewedAt": format_time(now)}}
+
+
+def build_reset(preview: PreviewObject, now: datetime) -> Json:
+    """Builds the patch that asks for a reset: now, or just after the last one that a later clock asked for.
+
+    The operator carries out a reset only if its time is newer than that of the last one.
+    """
+    dates = [preview.status.reset_at, preview.spec.reset_at if preview.spec is not None else None]
+    later = [date + timedelta(milliseconds=1) for date in dates if date is not None and not is_future(date, now)]
+    return {"spec": {"resetAt": format_time(max([now, *later]))}}
 
 
 def _build_metadata(name: ObjectName, origin: RequestOrigin, labels: dict[str, str]) -> Json:

@@ -106,9 +106,9 @@ def delete(preview_id: str, form: Form, access: PageAccess, context: CurrentCont
 
 
 @router.post("/previews/{preview_id}/connection")
-def show_connection(preview_id: str, access: PageAccess) -> Response:
+def show_connection(preview_id: str, access: PageAccess, context: CurrentContext) -> Response:
     """Shows the password in the response to a form, which no history and no other page contains."""
-    connections = get_connections(preview_id, access).connections
+    connections = get_connections(preview_id, access, context).connections
     values = {"title": "Connection", "tab": "previews", "name": preview_id, "connection": connections}
     return render("connection.html", values)
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from pgimport.api.preview_state import find_state
 from pgimport.model.preview_spec import PreviewMode
 from pgimport.model.resources import PreviewObject, ProjectObject, ScheduleObject
 from pgimport.model.rest_views import find_expiry
-from pgimport.model.status import PreviewState, find_condition
+from pgimport.model.status import ConditionStatus, PreviewState, find_condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,8 @@ class PreviewRow:
 def build_preview_row(project: ProjectObject, preview: PreviewObject, now: datetime) -> PreviewRow:
     """Builds the row of a preview."""
     spec, status = preview.spec, preview.status
-    state = PreviewState.DELETING if preview.meta.deleting else status.state or PreviewState.PENDING
-    ready = find_condition(status.conditions, "Ready")
+    state = find_state(preview, now)
+    ready, is_usable = find_condition(status.conditions, "Ready"), state is PreviewState.READY
     return PreviewRow(
         id=f"{project.meta.name}.{preview.meta.name}",
         name=preview.meta.name,
@@ -45,10 +46,10 @@ def build_preview_row(project: ProjectObject, preview: PreviewObject, now: datet
         age_seconds=(now - status.data_as_of).total_seconds() if status.data_as_of else None,
         data_as_of=status.data_as_of,
         expires_at=find_expiry(preview, spec) if spec else None,
-        message=ready.message if ready and state is not PreviewState.READY else "",
+        message=ready.message if ready and ready.status is not ConditionStatus.TRUE and not is_usable else "",
         usable=state is not PreviewState.DELETING,
         expired=state is PreviewState.EXPIRED,
-        connectable=state is PreviewState.READY and not preview.golden,
+        connectable=is_usable and not preview.golden,
     )
 
 
