@@ -491,6 +491,15 @@ def test_ctrl_d_at_a_prompt_changes_nothing(kubectl: FakeKubectl) -> None:
     assert kubectl.calls() == []
 
 
+@pytest.mark.parametrize("command", ["psql", "url"])
+def test_nobody_connects_to_a_database_that_is_about_to_be_dropped(kubectl: FakeKubectl, command: str) -> None:
+    """After `preview reset`, the state is that of the old database until the operator sees the change."""
+    kubectl.answer("get -- pr-42", a_preview(spec={"resetAt": a_time(60)}, resetAt=a_time(0)))
+    ended = kubectl.run("preview", command, "pr-42")
+    assert (ended.code, ended.out) == (1, "")
+    assert "preview pr-42 is about to be reset: its new database is not ready yet" in ended.err
+
+
 def test_psql_runs_with_a_private_passfile_that_is_gone_afterwards(kubectl: FakeKubectl) -> None:
     psql = kubectl.folder / "psql"
     psql.write_text(

@@ -18,7 +18,7 @@ from pgimport.cli.cluster_commands.errors import CommandFailed
 from pgimport.cli.cluster_commands.import_pages import describe_condition
 from pgimport.cli.cluster_commands.kubectl_errors import explain_kubectl_error
 from pgimport.cli.cluster_commands.objects import Json, find_condition, name_of, read, state_of
-from pgimport.cli.cluster_commands.preview_pages import is_golden
+from pgimport.cli.cluster_commands.preview_pages import is_golden, is_reset_due
 
 VARIABLE = "DATABASE_URL"
 OWN_VARIABLES = ("PGOPTIONS", "PGCLIENTENCODING", "PGTZ", "PGDATESTYLE", "PGAPPNAME")  # not about the connection
@@ -79,6 +79,8 @@ def check_connectable(body: Json, context: CommandContext) -> str:
     if state_of(body) != "ready" or not secret:
         waits = describe_condition(find_condition(body)) or "the operator has not seen it yet"
         raise CommandFailed(f"preview {name} is {state_of(body)}, not ready: {waits}")
+    if is_reset_due(body, context.now()):
+        raise CommandFailed(f"preview {name} is about to be reset: its new database is not ready yet")
     return str(secret)
 
 
