@@ -190,6 +190,15 @@ def test_a_ready_preview_stays_ready_when_the_limit_is_lowered() -> None:
     assert decide(observed_preview(project=SHORT, position=2)).status.state is PreviewState.READY
 
 
+@pytest.mark.parametrize("state", [PreviewState.PENDING, PreviewState.FAILED])
+def test_a_preview_keeps_its_place_during_a_reset(state: PreviewState) -> None:
+    """It has a database. Otherwise this would be left on the server, also after the ttl, until there is a place."""
+    status = a_ready_status(state=state)
+    assert decide(observed_preview(status=status, project=SHORT, position=2)).status.state is PreviewState.READY
+    expired = decide(observed_preview(status=status, project=SHORT, position=2), BORN + DAY)
+    assert (expired.status.state, len(expired.actions)) == (PreviewState.EXPIRED, 1)
+
+
 @pytest.mark.parametrize(
     ("observed", "state", "expected"),
     [

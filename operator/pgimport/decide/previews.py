@@ -88,7 +88,8 @@ def _find_refusal(observed: ObservedPreview, now: datetime) -> Failure | None:
         location = f"uses namespace {project.spec.namespace}, not {item.meta.namespace}"
         return Failure(Reason.PROJECT_MISMATCH, f"spec.project: Project {spec.project} {location}")
     limit = project.spec.limits.max_previews
-    needs_place = item.status.state is not PreviewState.READY and not is_expired(item, now)
+    # A preview keeps its place while it is reset, also if the limit is lower by now.
+    needs_place = item.status.database is None and not is_expired(item, now)
     if limit is not None and observed.position > limit and needs_place:
         allowed = "1 preview" if limit == 1 else f"{limit} previews"
         return Failure(Reason.LIMIT_REACHED, f"Project {spec.project} may have {allowed} (limits.maxPreviews)")

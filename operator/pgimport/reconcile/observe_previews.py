@@ -28,7 +28,7 @@ def observe_preview(context: ReconcileContext, key: ResourceKey, now: datetime) 
         return None
     project = read_project(context.cluster, preview.spec.project) if preview.spec else None
     has_limit = project is not None and project.spec is not None and project.spec.limits.max_previews is not None
-    limited = has_limit and preview.status.state is not PreviewState.READY
+    limited = has_limit and preview.status.database is None
     active_import_exists = _active_import_exists(context, preview)
     copied = _find_source_of_copy(preview, project, now)
     source = read_preview(context.cluster, key.namespace, copied.preview_database) if copied else None
