@@ -3,7 +3,7 @@
 import pytest
 from tests.cli.kubernetes_objects import NOW, Json, a_body, a_condition, a_time, an_import
 
-from pgimport.cli.cluster_commands.blocks import Sign
+from pgimport.cli.cluster_commands.blocks import Sign, Title, format_plain
 from pgimport.cli.cluster_commands.doctor_checks import (
     check_crds,
     check_deployments,
@@ -15,6 +15,7 @@ from pgimport.cli.cluster_commands.doctor_checks import (
     is_allowed,
 )
 from pgimport.cli.cluster_commands.doctor_clients import check_client_refusals, check_psql, check_worker_images
+from pgimport.cli.cluster_commands.projects import build_project_page
 
 
 def a_deployment(component: str = "operator", version: str = "1.0", available: int = 1) -> Json:
@@ -115,12 +116,26 @@ def test_resources_of_another_version_than_the_operators_are_named() -> None:
 def test_each_project_shows_its_server_and_what_the_admin_should_change() -> None:
     spec = {"server": {"host": "db", "port": 5432}}
     good = a_body("Project", "shop", spec, {"ready": True, "targetVersion": "18.1", "warnings": ["PUBLIC may connect"]})
-    bad = a_body("Project", "zoo", spec, {"ready": False, "conditions": [a_condition("ServerUnreachable")]})
+    webhooks = a_condition("WebhookFailed", "False", "WebhooksDelivered", "Webhook ci: refused")
+    bad = a_body("Project", "zoo", spec, {"ready": False, "conditions": [a_condition("ServerUnreachable"), webhooks]})
     assert check_projects([good, bad]) == [
         (Sign.PASS, "project shop", "PostgreSQL 18.1 at db:5432"),
         (Sign.WARN, "project shop", "PUBLIC may connect"),
         (Sign.FAIL, "project zoo", "db:5432: ServerUnreachable"),
+        (Sign.WARN, "project zoo", "Webhook ci: refused"),
     ]
+    assert ["webhooks:", "Webhook ci: refused"] in format_plain(build_project_page(bad)[1])
+    assert "webhooks:" not in str(format_plain(build_project_page(good)[1]))
+
+
+def test_the_page_of_a_project_says_how_it_copies_and_what_holds_its_deletion() -> None:
+    status = {"ready": True, "cloneMethod": "clone", "cloneBytesPerSecond": 2_000_000_000}
+    left = a_condition("RoleInUse", "False", "CleanedUp", "role a is in use")
+    body = a_body("Project", "shop", {}, {**status, "conditions": [left]}, deletionTimestamp=a_time())
+    title, fields, _ = build_project_page(body)
+    assert title == Title("Project shop", "deleting")
+    assert ["copies:", "clone, 2.0 GB/s"] in format_plain(fields)
+    assert ["clean-up:", "RoleInUse: role a is in use"] in format_plain(fields)
 
 
 def test_each_server_has_a_worker_image() -> None:

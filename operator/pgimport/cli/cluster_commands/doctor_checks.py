@@ -20,7 +20,7 @@ from pgimport.cli.cluster_commands.objects import (
     parse_time,
     read,
 )
-from pgimport.cli.cluster_commands.projects import describe_server
+from pgimport.cli.cluster_commands.projects import describe_server, describe_webhooks
 from pgimport.model.names import GROUP
 from pgimport.model.watch_scope import split_names
 
@@ -179,6 +179,8 @@ def check_projects(projects: Sequence[Json]) -> list[Row]:
             reason = describe_condition(find_condition(project)) or "the operator has not seen it yet"
             rows.append((Sign.FAIL, name, f"{describe_server(project)}: {reason}"))
         rows += [(Sign.WARN, name, str(text)) for text in read(project, "status", "warnings") or []]
+        if failing := describe_webhooks(project):
+            rows.append((Sign.WARN, name, failing))
     return rows
 
 

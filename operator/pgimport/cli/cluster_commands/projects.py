@@ -9,7 +9,7 @@ from pgimport.cli.cluster_commands.command_context import IMPORTS, PREVIEWS, PRO
 from pgimport.cli.cluster_commands.errors import CommandFailed, NotAllowed
 from pgimport.cli.cluster_commands.import_pages import describe_condition
 from pgimport.cli.cluster_commands.listings import print_list, print_raw_object
-from pgimport.cli.cluster_commands.objects import NONE, Json, find_condition, format_since, name_of, read
+from pgimport.cli.cluster_commands.objects import NONE, Json, find_condition, format_since, format_size, name_of, read
 
 _COLUMNS = (
     Column("NAME"),
@@ -58,7 +58,7 @@ def describe_server(body: Json) -> str:
 def build_project_page(body: Json) -> list[Block]:
     limits = read(body, "spec", "limits") or {}
     return [
-        Title(f"Project {name_of(body)}", "ready" if read(body, "status", "ready") else "pending"),
+        Title(f"Project {name_of(body)}", _state_of(body)),
         Fields(
             [
                 ("name", name_of(body)),
@@ -70,10 +70,31 @@ def build_project_page(body: Json) -> list[Block]:
                 ("primary", _describe_primary(read(body, "spec", "primary") or {})),
                 ("limits", ", ".join(f"{name} {value}" for name, value in limits.items())),
                 ("queue", str(read(body, "spec", "queueName") or "")),
+                ("copies", _describe_copies(read(body, "status") or {})),
+                ("clean-up", describe_condition(find_condition(body, "CleanedUp"))),
+                ("webhooks", describe_webhooks(body)),
             ]
         ),
         Items("warnings", [str(text) for text in read(body, "status", "warnings") or []]),
     ]
+
+
+def _state_of(body: Json) -> str:
+    if read(body, "metadata", "deletionTimestamp"):
+        return "deleting"
+    return "ready" if read(body, "status", "ready") else "pending"
+
+
+def _describe_copies(status: Json) -> str:
+    """Says how the server made the last copy of a preview."""
+    method, rate = status.get("cloneMethod"), status.get("cloneBytesPerSecond")
+    return f"{method}, {format_size(rate)}/s" if method and rate else str(method or "")
+
+
+def describe_webhooks(body: Json) -> str:
+    """Names the webhooks whose last request failed, with their errors; an empty text if there are none."""
+    condition = find_condition(body, "WebhooksDelivered")
+    return str(condition.get("message") or "") if condition.get("status") == "False" else ""
 
 
 def _describe_primary(primary: Json) -> str:
