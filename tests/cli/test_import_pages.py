@@ -200,6 +200,23 @@ def test_an_explanation_says_what_is_wrong_and_what_to_type(
     assert suggest_commands(body, around) == commands
 
 
+@pytest.mark.parametrize(
+    ("around", "text", "commands"),
+    [
+        (Surroundings(preview_missing=True), "was deleted", ["preview create pr-42", "import retry debian"]),
+        (Surroundings(a_preview("expired", "Expired")), "has expired", ["preview extend pr-42", "import retry debian"]),
+        (Surroundings(a_preview(resetAt=a_time(200))), "was reset after the import", ["import retry debian"]),
+        (Surroundings(a_preview(databaseLostAt=a_time(200))), "was lost", ["import retry debian"]),
+        (Surroundings(a_preview(resetAt=a_time(10))), "holds the verified import", ["preview psql pr-42"]),
+        (Surroundings(), "holds the verified import", ["preview psql pr-42"]),
+    ],
+)
+def test_data_that_is_gone_is_not_said_to_be_there(around: Surroundings, text: str, commands: list[str]) -> None:
+    body = an_import("completed", "Completed", completedAt=a_time(100))
+    assert text in explain(body, around)
+    assert suggest_commands(body, around) == [f"PGIMPORT {command}" for command in commands]
+
+
 OWN_SECRET = {"source": {"urlSecretRef": {"name": "debian-source", "key": "url"}}}
 UPLOAD = {"source": {"uploadKey": "shop/1"}}
 CHECKED = {"ok": False, "checks": []}

@@ -18,6 +18,7 @@ from pgimport.cli.cluster_commands.objects import (
     find_condition,
     has_ended,
     name_of,
+    parse_time,
     read,
     reason_of,
     state_of,
@@ -72,7 +73,7 @@ def build_explanation(body: Json, around: Surroundings, now: datetime) -> list[B
         *build_progress(body),
         Fields(_list_facts(body, around)),
         Items("what was tried", describe_attempts(body, now)),
-        Items("what remains", _list_remaining(body)),
+        Items("what remains", _list_remaining(body, around)),
     ]
 
 
@@ -115,14 +116,28 @@ def _describe_preview(body: Json, around: Surroundings) -> str:
     return f"{name} is {state_of(around.preview)}. {describe_condition(find_condition(around.preview))}"
 
 
-def _list_remaining(body: Json) -> list[str]:
+def _describe_loss(body: Json, around: Surroundings) -> str:
+    """Says why the target no longer holds a completed import; an empty text if it does, as far as is known."""
+    name, preview = read(body, "spec", "target", "previewDatabase"), around.preview or {}
+    if around.preview_missing:
+        return f"Preview {name} was deleted, and the imported data with it."
+    if state_of(preview) == "expired":
+        return f"Preview {name} has expired, and its database was dropped."
+    reset, ended = parse_time(read(preview, "status", "resetAt")), parse_time(read(body, "status", "completedAt"))
+    if reset and ended and reset > ended:
+        return f"Preview {name} was reset after the import."
+    return f"The database of preview {name} was lost." if read(preview, "status", "databaseLostAt") else ""
+
+
+def _list_remaining(body: Json, around: Surroundings) -> list[str]:
     state, status = state_of(body), body.get("status") or {}
     if state == "completed":
         refused = find_condition(body, "FullyImported")
-        lost = refused.get("status") == "False"
+        lacks = refused.get("status") == "False"
         if read(body, "spec", "dryRun"):
             return ["All checks have passed. A dry run imports nothing."]
-        return ["The target holds the verified import.", *([str(refused.get("message"))] if lost else [])]
+        holds = _describe_loss(body, around) or "The target holds the verified import."
+        return [holds, *([str(refused.get("message"))] if lacks else [])]
     if state in ("failed", "cancelled"):
         return [UNCHANGED, "The import will not run again. A new one can."]
     used, most = (
@@ -188,6 +203,12 @@ def _after_success(body: Json, around: Surroundings, name: str, preview: str | N
     report = [f"PGIMPORT import report {name}"] if read(body, "status", "skipped") else []
     if preview is None or read(body, "spec", "dryRun"):
         return [f"PGIMPORT import preflight {name}"]
+    if around.preview_missing:
+        return [f"PGIMPORT preview create {preview}", _write_repetition(body)]
+    if state_of(around.preview or {}) == "expired":
+        return [f"PGIMPORT preview extend {preview}", _write_repetition(body)]
+    if _describe_loss(body, around):
+        return [_write_repetition(body)]
     if read(around.preview or {}, "spec", "golden"):
         return [*report, f"PGIMPORT preview clone NEW --from {preview}"]
     return [*report, f"PGIMPORT preview psql {preview}"]
