@@ -1,6 +1,7 @@
 """`pgimport keys`: its output, the Secret with the hashes, and concurrent calls."""
 
 import json
+import secrets
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,9 @@ from tests.support.kubernetes import Kubernetes, run_kubernetes
 
 from pgimport.cli.arguments import build_parser
 from pgimport.cli.keys_command import run_keys
-from pgimport.kubernetes_client.secrets_and_config_maps import read_secret
+from pgimport.kubernetes_client.secrets_and_config_maps import ensure_entry, read_secret
 from pgimport.model.api_caller import ApiScope, Caller
-from pgimport.model.api_keys import API_KEYS_SECRET, parse_api_keys
+from pgimport.model.api_keys import API_KEYS_SECRET, build_api_key, format_entry, parse_api_keys
 
 
 @pytest.fixture
@@ -64,6 +65,23 @@ def test_a_key_can_be_limited_to_a_project_and_a_scope(
     caller = find_caller(kubernetes, capsys.readouterr().out.strip())
     assert caller is not None
     assert (caller.project, caller.scopes) == ("shop", frozenset({ApiScope.JOBS_READ}))
+
+
+def test_a_list_marks_keys_that_have_expired(kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": API_KEYS_SECRET, "namespace": "system"}}
+    born = datetime(2025, 1, 31, 12, 0, tzinfo=UTC)
+    key = build_api_key(
+        secrets.token_bytes(38),
+        organization="acme",
+        project=None,
+        scopes=(ApiScope.JOBS_READ,),
+        name="old",
+        created_at=born,
+        expires_at=born + timedelta(days=1),
+    )
+    ensure_entry(kubernetes.connect(), manifest, key.id, format_entry(key.entry))
+    call(kubernetes, "list")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("2025-02-01 12:00 UTC (expired)")
 
 
 def test_concurrent_calls_add_all_their_keys(kubernetes: Kubernetes, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,8 @@ def _list_keys(kubernetes: KubernetesClient, arguments: argparse.Namespace) -> i
     if arguments.json:
         print(json.dumps([{"id": key_id, **_format_json(entry)} for key_id, entry in ring.entries.items()], indent=2))
         return 0
-    rows = [COLUMNS, *(_format_row(key_id, entry) for key_id, entry in ring.entries.items())]
+    now = datetime.now(UTC)
+    rows = [COLUMNS, *(_format_row(key_id, entry, now) for key_id, entry in ring.entries.items())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -126,8 +127,9 @@ def _build_manifest(namespace: str, name: str) -> dict[str, Any]:
     }
 
 
-def _format_row(key_id: str, entry: ApiKeyEntry) -> tuple[str, ...]:
-    expires = entry.expires_at.strftime("%Y-%m-%d %H:%M") if entry.expires_at else "never"
+def _format_row(key_id: str, entry: ApiKeyEntry, now: datetime) -> tuple[str, ...]:
+    expires = f"{entry.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if entry.expires_at else "never"
+    expires += " (expired)" if entry.expires_at and entry.expires_at <= now else ""
     return (key_id, entry.name or "-", entry.organization, entry.project or "all", ",".join(entry.scopes), expires)
 
 
