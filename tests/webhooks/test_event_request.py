@@ -123,6 +123,11 @@ def test_a_receiver_that_does_not_listen_is_named(server: HttpsServer) -> None:
     assert outcome == DeliveryOutcome(f"the receiver {NAME} refused the connection")
 
 
+def test_another_address_is_tried_if_the_first_one_refuses(server: HttpsServer) -> None:
+    server.answers["/ok"] = body(b"")
+    assert send(server, "/ok", addresses=("127.0.0.2", "127.0.0.1")) == DeliveryOutcome()
+
+
 def test_a_name_without_address_is_named() -> None:
     def resolve(host: str, port: int) -> list[str]:
         raise OSError

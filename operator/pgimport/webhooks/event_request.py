@@ -1,13 +1,15 @@
 """Sends one event to one receiver over HTTPS.
 
-All addresses of the receiver's host are checked, and the request goes to a checked one ("pinned"). The host name is
-used for SNI and the certificate. A redirect is a failure: its target is not checked by the Project's admin.
+All addresses of the receiver's host are checked, and the request goes to the first one that answers ("pinned"). The
+host name is used for SNI and the certificate. A redirect is a failure: the Project's admin has not checked its target.
 """
 
 import http.client
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ from pgimport.webhooks.signature import sign
 PATIENCE = 15.0  # seconds for the whole request, after the name was resolved
 GONE = 410  # the receiver wants no more events
 DEFAULT_PORT = 443
+MAX_ADDRESSES = 4  # of a host that are tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def send_event(
         context = _build_tls_context(receiver.ca)
     except (ssl.SSLError, ValueError):
         return DeliveryOutcome("the Secret of caSecretRef does not hold a PEM certificate")
-    connection = _PinnedConnection(host.rstrip("."), port, address, context, patience)  # as curl and browsers do
+    connection = _PinnedConnection(host.rstrip("."), port, addresses, context, patience)  # as curl and browsers do
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {
         "User-Agent": f"pgimport/{__version__}",
@@ -116,16 +119,18 @@ def _describe(error: OSError | http.client.HTTPException, late: bool) -> str:
 
 
 class _PinnedConnection(http.client.HTTPSConnection):
-    """Connects to the checked address, and ends a request that takes too long, however slowly bytes arrive."""
+    """Connects to a checked address, and ends a request that takes too long, however slowly bytes arrive."""
 
-    def __init__(self, host: str, port: int, address: str, context: ssl.SSLContext, patience: float) -> None:
+    def __init__(
+        self, host: str, port: int, addresses: Sequence[str], context: ssl.SSLContext, patience: float
+    ) -> None:
         super().__init__(host, port, timeout=patience, context=context)
-        self._address, self._tls, self._patience = address, context, patience
+        self._addresses, self._tls, self._patience = addresses[:MAX_ADDRESSES], context, patience
         self._raw: socket.socket | None = None
         self.late = False
 
     def connect(self) -> None:
-        self._raw = socket.create_connection((self._address, self.port), self._patience)
+        self._raw = self._open()
         try:
             self.sock = self._tls.wrap_socket(self._raw, server_hostname=self.host, do_handshake_on_connect=False)
             self._raw = self.sock
@@ -135,6 +140,20 @@ class _PinnedConnection(http.client.HTTPSConnection):
         except BaseException:
             self._raw.close()
             raise
+
+    def _open(self) -> socket.socket:
+        """Connects to the first address that answers. Each has the same share of the time that is left."""
+        end, last = time.monotonic() + self._patience, OSError("no address")
+        for number, address in enumerate(self._addresses):
+            share = max(end - time.monotonic(), 0.01) / (len(self._addresses) - number)
+            try:
+                opened = socket.create_connection((address, self.port), share)
+            except OSError as error:
+                last = error
+            else:
+                opened.settimeout(self._patience)
+                return opened
+        raise last
 
     def post(self, target: str, body: bytes, headers: dict[str, str]) -> int:
         """Sends the request and returns the status of the response. Raises OSError or HTTPException."""
