@@ -596,6 +596,17 @@ def test_a_doctor_reads_our_group_alone(kubectl: FakeKubectl, discovery: Json, s
     assert ("projects" in [name for _, name in rows]) == (sign == "pass")
 
 
+def test_a_doctor_goes_on_after_a_check_that_fails(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get --raw /version", {})
+    kubectl.answer("get --raw /apis/capydb.dev/v1alpha1", {"resources": [{"name": name} for name in RESOURCES]})
+    kubectl.answer("create", error=FORBIDDEN)
+    kubectl.answer("get deployments", error="Error from server (Timeout): the request timed out\n")
+    kubectl.answer("get", {"items": [an_import("completed", "Completed")]})
+    rows = [line.split("\t") for line in kubectl.run("doctor").out.splitlines()]
+    assert ["fail", "installation", "it cannot be checked: the request timed out"] in rows
+    assert "imports" in [name for _, name, _ in rows]
+
+
 @pytest.mark.parametrize("url", ["http://localhost:none", "http://[::1", "http://127.0.0.1:{port}"])
 def test_a_doctor_names_a_url_at_which_no_api_answers(kubectl: FakeKubectl, url: str) -> None:
     kubectl.answer("get --raw /version", error="refused\n")

@@ -40,8 +40,11 @@ def run_doctor(context: CommandContext, _arguments: argparse.Namespace) -> int:
         rows.append(_check_resources(context))
     if rows[-1][0] is not Sign.FAIL:
         rows += _check_rights(context)
-        rows += _check_installation(context)
-        rows += _check_objects(context)
+        for name, check in (("installation", _check_installation), ("namespace", _check_objects)):
+            try:
+                rows += check(context)
+            except CommandFailed as error:
+                rows.append((Sign.FAIL, name, f"it cannot be checked: {error}"))
     rows += [_check_psql(), *_check_api(context)]
     context.screen.print_page(Checks(rows))
     return 1 if any(sign is Sign.FAIL for sign, _, _ in rows) else 0
