@@ -60,6 +60,14 @@ def test_a_list_for_a_program_is_tab_separated_without_a_header(kubectl: FakeKub
     assert {"--context=far", "--namespace", "shop", "--field-selector=status.state=completed"} <= set(arguments)
 
 
+def test_an_import_that_the_operator_has_not_seen_is_pending(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get", {"items": [an_import()]})
+    assert kubectl.run("import", "list", "--state", "pending").out.split("\t")[1] == "pending"
+    [(arguments, _)] = kubectl.calls()
+    others = ("running", "completed", "failed", "cancelled")
+    assert f"--field-selector={','.join(f'status.state!={state}' for state in others)}" in arguments
+
+
 def test_commands_for_a_cluster_start_without_pydantic() -> None:
     """pydantic takes longer to import than all else that such a command needs."""
     modules = ", ".join(sorted({f"pgimport.cli.cluster_commands.{module}" for module, _ in COMMANDS.values()}))

@@ -3,10 +3,11 @@
 import argparse
 from collections.abc import Callable, Sequence
 
+from pgimport.cli.cluster_arguments import IMPORT_STATES
 from pgimport.cli.cluster_commands.blocks import Table, select_columns
 from pgimport.cli.cluster_commands.command_context import CommandContext
 from pgimport.cli.cluster_commands.errors import WrongUsage
-from pgimport.cli.cluster_commands.objects import Json
+from pgimport.cli.cluster_commands.objects import PENDING, Json
 
 RAW_FORMATS = ("json", "yaml", "name")
 
@@ -17,8 +18,15 @@ def list_options(arguments: argparse.Namespace) -> list[str]:
     return [
         *(["--all-namespaces"] if getattr(arguments, "all_namespaces", False) else []),
         *([f"--selector={arguments.selector}"] if arguments.selector else []),
-        *([f"--field-selector=status.state={state}"] if state else []),
+        *([f"--field-selector={_select_state(state)}"] if state else []),
     ]
+
+
+def _select_state(state: str) -> str:
+    """Selects imports in a state. One without a state is pending: the operator has not seen it yet."""
+    if state != PENDING:
+        return f"status.state={state}"
+    return ",".join(f"status.state!={other}" for other in IMPORT_STATES if other != PENDING)
 
 
 def print_list(

@@ -11,6 +11,7 @@ from pgimport.model.reasons import MEANINGS, Reason
 
 Json = dict[str, Any]
 
+PENDING = "pending"  # also the state of an object that the operator has not seen yet
 TERMINAL = ("completed", "failed", "cancelled")
 EXIT_FAILED = 1
 NONE = "-"  # a cell without a value
@@ -34,7 +35,7 @@ def namespace_of(body: Json) -> str:
 
 def state_of(body: Json) -> str:
     """Returns status.state; an object that the operator has not seen yet is pending."""
-    return str(read(body, "status", "state") or "pending")
+    return str(read(body, "status", "state") or PENDING)
 
 
 def has_ended(body: Json) -> bool:
