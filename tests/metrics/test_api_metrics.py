@@ -25,3 +25,4 @@ def test_the_metrics_of_the_api_are_rendered_at_most_once_an_interval(monkeypatc
     assert 'pgimport_build_info{component="api"' in first.text
     assert again == first.text
     assert 'route="/healthz"' in later
+    assert 'le="40.0",method="GET",route="/healthz"' in later  # above the longest preflight

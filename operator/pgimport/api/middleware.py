@@ -21,6 +21,7 @@ BODY_SECONDS = 30.0  # from the end of the headers to the end of a JSON body
 MAX_LOG_LINE = 2048  # bytes
 OTHER_METHOD = "other"  # label of methods that no route has; each label value takes memory for ever
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60)  # seconds; a preflight takes up to 30
 _UNLOGGED_ROUTES = ("/healthz", "/readyz", "/metrics")
 _UPLOADS = "/v1/uploads/"
 _ABSOLUTE_TARGET = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
@@ -37,7 +38,11 @@ class RequestMiddleware:
         labels = ("method", "route", "status")
         self._requests = Counter("pgimport_api_requests", "Number of answered requests.", labels, registry=registry)
         self._seconds = Histogram(
-            "pgimport_api_request_seconds", "Seconds until the response.", ("method", "route"), registry=registry
+            "pgimport_api_request_seconds",
+            "Seconds until the response.",
+            ("method", "route"),
+            buckets=_BUCKETS,
+            registry=registry,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
