@@ -1,17 +1,22 @@
 """A connection of asyncpg that cannot be used is closed."""
 
 import asyncio
+import socket
 import time
+from contextlib import suppress
 from dataclasses import replace
+from threading import Event, Thread
 
 import asyncpg
 import pytest
 from tests.support.postgres import PostgresServer
+from tests.support.tcp_proxies import CHUNK, TcpProxy, listen, read_exactly
 from tests.worker.superuser_endpoint import build_superuser_endpoint
 
 from pgimport.worker.postgres import asyncpg_connect
 from pgimport.worker.postgres.asyncpg_connect import build_loop_factory, connect_asyncpg
 
+ALERT_BYTES = 19  # of an alert of TLS 1.3, such as close_notify: two, the real type of the record, and a tag of 16
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'unusable'"
 
 
@@ -33,3 +38,38 @@ def test_a_connection_whose_settings_are_refused_is_closed(
 
     with asyncio.Runner(loop_factory=build_loop_factory(endpoint)) as runner:
         runner.run(connect())
+
+
+def test_a_refused_login_over_tls_is_closed_before_the_server_closes_it(tls_server: PostgresServer) -> None:
+    """Before, the socket stayed open until Python collected it: the end of TLS waits for the server's answer."""
+    ended = Event()
+
+    def serve(client: socket.socket, _: TcpProxy) -> None:
+        """Passes on what both say, but not the server's end of TLS or of the connection."""
+        with socket.create_connection((tls_server.host, tls_server.port)) as upstream:
+
+            def pump_back() -> None:
+                with suppress(OSError):
+                    client.sendall(read_exactly(upstream, 1))  # the answer to SSLRequest
+                    while True:
+                        header = read_exactly(upstream, 5)
+                        record = read_exactly(upstream, int.from_bytes(header[3:]))
+                        if len(record) > ALERT_BYTES:
+                            client.sendall(header + record)
+
+            Thread(target=pump_back, daemon=True).start()
+            with suppress(OSError):  # a reset is an end too
+                while data := client.recv(CHUNK):
+                    with suppress(OSError):
+                        upstream.sendall(data)
+            ended.set()
+
+    with listen(serve) as proxy:
+        endpoint = replace(build_superuser_endpoint(tls_server, "postgres"), port=proxy.port)
+        endpoint = replace(endpoint, password="wrong", sslmode="require")  # noqa: S106
+        with (
+            pytest.raises(asyncpg.InvalidPasswordError) as failure,
+            asyncio.Runner(loop_factory=build_loop_factory(endpoint)) as runner,
+        ):
+            runner.run(connect_asyncpg(endpoint))
+        assert ended.wait(10), failure.value

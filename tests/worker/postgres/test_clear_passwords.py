@@ -16,9 +16,8 @@ from pathlib import Path
 import asyncpg
 import psycopg
 import pytest
-from tests.cluster.debian_postgres import link_clients, server_tree
 from tests.support.clear_passwords import ClearLogin, clear_login
-from tests.support.postgres import PostgresServer, run_postgres, tree_programs
+from tests.support.postgres import PostgresServer
 from tests.support.recording_proxy import run_recording_proxy
 from tests.support.tcp_proxies import TcpProxy, listen
 
@@ -36,15 +35,6 @@ from pgimport.worker.postgres.errors import ImportStopped
 from pgimport.worker.postgres.source import open_source_connection
 
 pytestmark = pytest.mark.isolation
-
-
-@pytest.fixture(scope="module")
-def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL 15 of Debian with TLS."""
-    tree, clients = server_tree(15), tmp_path_factory.mktemp("clients")
-    link_clients(tree, 15, clients)
-    with run_postgres(15, tree_programs(15, tree, clients), tls=True) as server:
-        yield server
 
 
 @pytest.fixture(params=[16, 18])

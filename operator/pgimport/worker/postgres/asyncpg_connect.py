@@ -36,6 +36,7 @@ class PinnedLoop(asyncio.SelectorEventLoop):
     def __init__(self, addresses: Mapping[tuple[str, int], str]) -> None:
         super().__init__()
         self._addresses = addresses
+        self._tcp_transports: list[asyncio.Transport] = []  # of TCP, also below TLS
         # Ignore errors that the loop reports: a terminated session reports its error again after its step has failed.
         self.set_exception_handler(lambda _loop, _context: None)
 
@@ -46,6 +47,7 @@ class PinnedLoop(asyncio.SelectorEventLoop):
         is_guarded = _IS_GUARDED.get()
         factory = (lambda: ClearPasswordGuard(protocol_factory())) if is_guarded else protocol_factory
         transport, protocol = await super().create_connection(factory, *arguments, **keywords)
+        self._tcp_transports.append(transport)
         transport_socket = transport.get_extra_info("socket")
         transport_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _SOCKET_OPTIONS.items():
@@ -54,6 +56,15 @@ class PinnedLoop(asyncio.SelectorEventLoop):
             timeout = SEND_TIMEOUT["tcp_user_timeout"]
             transport_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout)
         return transport, protocol.protocol if is_guarded else protocol
+
+    def close(self) -> None:
+        """Closes the connections too. asyncpg leaves one of a refused login open until the server has ended TLS."""
+        if not self.is_closed() and not self.is_running():
+            for transport in self._tcp_transports:
+                if transport.get_extra_info("socket").fileno() != -1:
+                    transport.abort()
+            self.run_until_complete(asyncio.sleep(0))  # in which aborted transports close their sockets
+        super().close()
 
 
 def build_loop_factory(*endpoints: Endpoint) -> Callable[[], asyncio.AbstractEventLoop]:
