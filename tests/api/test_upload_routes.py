@@ -215,6 +215,24 @@ def test_a_slow_upload_is_ended(embedded: Embedded, monkeypatch: pytest.MonkeyPa
     wait_until_store_is_empty(embedded)
 
 
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        pytest.param({"Content-Range": "bytes 3-7/8"}, "send the whole file", id="a part"),
+        pytest.param({"Content-MD5": "XUFAKrxLKna5cZ2REBfFkg=="}, "not the one of Content-MD5", id="another file"),
+        pytest.param({"Content-MD5": "5d41402abc4b2a76b9719d911017c592"}, "in base64", id="no MD5"),
+    ],
+)
+def test_a_part_or_a_damaged_file_is_refused(embedded: Embedded, headers: dict[str, str], words: str) -> None:
+    """Before, the end of a dump, as of a client that resumes, was stored as the whole file."""
+    upload_url = embedded.create_upload()["upload_url"]
+    response = httpx.put(upload_url, content=b"PGDMP", headers=headers)
+    assert (response.status_code, words in response.json()["error"]) == (400, True)
+    assert embedded.list_files("incoming", "files", "used") == []
+    whole = {"Content-MD5": "x365Y7ocOrNcqkS+Kkr4ZQ=="}
+    assert httpx.put(upload_url, content=b"PGDMP", headers=whole).status_code == 200
+
+
 def test_an_empty_file_is_refused(embedded: Embedded) -> None:
     upload = embedded.create_upload()
     response = httpx.put(upload["upload_url"], content=b"")

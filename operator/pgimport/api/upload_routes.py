@@ -3,6 +3,9 @@
 They need no API key. A signed URL allows one method on one file until it expires.
 """
 
+import base64
+import binascii
+import hashlib
 import time
 from collections.abc import AsyncGenerator
 
@@ -51,13 +54,17 @@ def _verify_url(context: ApiContext, request: Request, project: str, name: str) 
 async def put_upload(project: str, name: str, request: Request, context: CurrentContext) -> Response:
     """Responds with 200 after the file was synced to disk. An upload that fails leaves no file."""
     store, key = _verify_url(context, request, project, name)
-    length = request.headers.get("content-length")
+    length, expected_md5 = request.headers.get("content-length"), _read_md5(request)
+    if "content-range" in request.headers:  # RFC 9110, 14.4
+        raise ApiError(400, "a part of a file cannot be uploaded; send the whole file without Content-Range")
     organization = _organization_of(context, project)
     context.upload_limit.begin(organization)
     try:
         upload = await run_sync(store.begin_upload, key, int(length) if length is not None else None)
         try:
-            await _receive(upload, request.stream())
+            md5 = await _receive(upload, request.stream())
+            if expected_md5 is not None and md5 != expected_md5:
+                raise ApiError(400, "the file that arrived is not the one of Content-MD5; upload it again")
             await run_sync(upload.commit)
         finally:
             with CancelScope(shield=True):
@@ -75,10 +82,32 @@ async def put_upload(project: str, name: str, request: Request, context: Current
     return Response()
 
 
-async def _receive(upload: IncomingUpload, stream: AsyncGenerator[bytes]) -> None:
-    """Writes the request body in chunks of CHUNK_BYTES. Raises TimeoutError and ClientDisconnect."""
+def _read_md5(request: Request) -> bytes | None:
+    """Returns what Content-MD5 says about the file, as of S3. Raises ApiError 400."""
+    text = request.headers.get("content-md5")
+    try:
+        md5 = base64.b64decode(text, validate=True) if text is not None else None
+    except (binascii.Error, ValueError):
+        md5 = b""
+    if md5 is not None and len(md5) != hashlib.md5(usedforsecurity=False).digest_size:
+        raise ApiError(400, "Content-MD5 must be the file's MD5 checksum in base64")
+    return md5
+
+
+async def _receive(upload: IncomingUpload, stream: AsyncGenerator[bytes]) -> bytes:
+    """Writes the request body in chunks of CHUNK_BYTES, and returns its MD5. Raises TimeoutError and ClientDisconnect.
+
+    A store of S3 compares it too.
+    """
+    md5 = hashlib.md5(usedforsecurity=False)
+
+    def write(chunk: bytes) -> None:
+        upload.write(chunk)
+        md5.update(chunk)
+
     while chunk := await _read_chunk(stream):
-        await run_sync(upload.write, chunk)
+        await run_sync(write, chunk)
+    return md5.digest()
 
 
 async def _read_chunk(stream: AsyncGenerator[bytes]) -> bytes:
