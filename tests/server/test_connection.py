@@ -1,6 +1,7 @@
 """Tests of connections: each failure has a reason and no secret."""
 
 import dataclasses
+import select
 import socket
 
 import psycopg
@@ -153,3 +154,26 @@ def test_the_admins_password_is_not_sent_in_clear_text_without_tls(server: Postg
         assert raised.value.failure.reason is Reason.SERVER_AUTH_FAILED
         assert "asks for the password in clear text" in raised.value.failure.message
         connect(dataclasses.replace(clear, sslmode="disable")).close()
+
+
+def test_no_timeout_of_the_server_ends_a_long_statement(server: PostgresServer, access: Access) -> None:
+    """Before, a transaction_timeout of the server refused each copy and CREATE DATABASE that took longer, for good."""
+    if server.major >= 17:
+        server.execute("ALTER ROLE admin SET transaction_timeout = '1h'")
+    try:
+        with session(access) as connection:
+            query = "SELECT setting FROM pg_settings WHERE name = 'transaction_timeout'"
+            assert connection.execute(query).fetchall() == ([("0",)] if server.major >= 17 else [])
+    finally:
+        server.execute("ALTER ROLE admin RESET ALL")
+
+
+def test_a_session_that_a_timeout_has_ended_is_tried_again(server: PostgresServer, access: Access) -> None:
+    """Such as one of an operator that was frozen in a transaction. Before, an import failed for good."""
+    with pytest.raises(ServerUnavailable) as raised, session(access) as connection:  # noqa: PT012
+        connection.execute("SET idle_in_transaction_session_timeout = 1")
+        connection.execute("BEGIN")
+        select.select([connection], [], [], 20)
+        connection.execute("SELECT")
+    assert raised.value.failure.reason is Reason.SERVER_UNREACHABLE
+    assert "idle-in-transaction timeout (SQLSTATE 25P03)" in raised.value.failure.message

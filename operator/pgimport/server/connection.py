@@ -32,6 +32,7 @@ MAINTENANCE_DATABASE = "postgres"
 FALLBACK_MAINTENANCE_DATABASE = "template1"
 
 CONNECT_SECONDS = 10
+TRANSACTION_TIMEOUT_VERSION = 170000
 _SETTINGS = {
     # An unqualified name must never resolve to an object that a tenant created.
     "search_path": "pg_catalog",
@@ -164,6 +165,12 @@ def _log_in(access: Access, sslmode: str, dbname: str, application_name: str, cl
     parameters = _build_parameters(access, sslmode, dbname, application_name, client_encoding)
     connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type]
     connection.adapters.register_loader("text", _TextLoader)
+    if connection.info.server_version >= TRANSACTION_TIMEOUT_VERSION:
+        try:
+            connection.execute("SET transaction_timeout = 0")  # an older server would refuse it as one of _SETTINGS
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 
@@ -260,8 +267,9 @@ def _translate_error(access: Access, error: psycopg.Error) -> PgimportError:
 
 # Deadlocks and the like: the operator observes again and repeats the action.
 _CONFLICT_CLASSES = ("40",)
-# Lack of a resource, a shutdown, a cancelled statement, an internal error: the operator tries again later.
-_TRANSIENT_CLASSES = ("53", "57", "XX")
+# Lack of a resource, a shutdown, a cancelled statement, a session that a timeout ended, an internal error: the operator
+# tries again later.
+_TRANSIENT_CLASSES = ("25P03", "25P04", "53", "57", "XX")
 _READ_ONLY, _DISK_FULL = "25006", "53100"
 
 
