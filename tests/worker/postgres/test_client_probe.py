@@ -36,6 +36,21 @@ def test_a_repeated_statement_whose_session_is_lost(postgres16: PostgresServer, 
     assert "SQLSTATE" not in failure.message
 
 
+def test_a_cursor_of_pg_dump_cannot_be_read_again(postgres16: PostgresServer, tmp_path: Path) -> None:
+    """Before, the import failed for good with DumpFailed and SQLSTATE 34000."""
+    errors = ClientErrorParser()
+    errors.read_line("pg_dump: error: query failed: server closed the connection unexpectedly")
+    errors.read_line("pg_dump: detail: Query was: FETCH 1000 IN looid")
+    with postgres16.connect() as holder:
+        holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        ((snapshot_id,),) = holder.execute("SELECT pg_export_snapshot()").fetchall()
+        source = build_superuser_endpoint(postgres16, "postgres")
+        dump_source = DumpSource(source=source, client=source, snapshot_id=snapshot_id)
+        failure = explain_dump_exit(1, errors, dump_source, tmp_path)
+    assert failure.reason is Reason.SOURCE_UNREACHABLE
+    assert "34000" not in failure.message
+
+
 def test_a_large_object_whose_reading_was_ended(postgres16: PostgresServer, tmp_path: Path) -> None:
     """pg_dump reads it by function calls. Before, the import failed for good with DumpFailed."""
     with postgres16.database("probe") as dbname, postgres16.connect(dbname) as holder:

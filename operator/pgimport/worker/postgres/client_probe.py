@@ -39,7 +39,9 @@ _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 LOCK_SECONDS = 2
 _OID = re.compile(r"'(\d{1,10})'")  # of an object, in a statement of pg_dump
 _LARGE_OBJECT = re.compile(r"(?:reading|open) large object (\d{1,10}): ")  # pg_dump reads it without a statement
-_TIMED_OUT, _PREPARED_STATEMENT = "57014", "26000"  # SQLSTATEs; a statement that pg_dump prepared cannot be repeated
+_TIMED_OUT = "57014"
+# SQLSTATEs of a statement that cannot be repeated, because pg_dump has prepared it or reads from its own cursor.
+_NOT_REPEATABLE = ("26000", "34000")
 # Writes 18 MB, more than PostgreSQL keeps in memory for a temporary table.
 _WRITE_PROBE = "CREATE TEMPORARY TABLE pgimport_probe ON COMMIT DROP AS SELECT pg_catalog.generate_series(1, 500000)"
 
@@ -95,7 +97,7 @@ def _repeat(connection: Connection, snapshot_id: str, statement: str | None, obs
             return translate_source_error(error, "pg_dump read it")
         if changed is not None:
             return translate_dump_change(changed, observation)
-    if refusal.sqlstate == _PREPARED_STATEMENT:
+    if refusal.sqlstate in _NOT_REPEATABLE:
         return translate_dump_end(observation)
     return translate_dump_end(replace(observation, refusal=read_server_error(refusal)))
 
