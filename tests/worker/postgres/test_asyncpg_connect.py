@@ -1,4 +1,4 @@
-"""A connection of asyncpg that cannot be used is closed."""
+"""A connection of asyncpg that cannot be used is closed, and one that the server has ended is lost."""
 
 import asyncio
 import socket
@@ -6,6 +6,8 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from threading import Event, Thread
+from types import SimpleNamespace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -14,7 +16,7 @@ from tests.support.tcp_proxies import CHUNK, TcpProxy, listen, read_exactly
 from tests.worker.superuser_endpoint import build_superuser_endpoint
 
 from pgimport.worker.postgres import asyncpg_connect
-from pgimport.worker.postgres.asyncpg_connect import build_loop_factory, connect_asyncpg
+from pgimport.worker.postgres.asyncpg_connect import build_loop_factory, connect_asyncpg, noticing_loss
 
 ALERT_BYTES = 19  # of an alert of TLS 1.3, such as close_notify: two, the real type of the record, and a tag of 16
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'unusable'"
@@ -66,10 +68,23 @@ def test_a_refused_login_over_tls_is_closed_before_the_server_closes_it(tls_serv
 
     with listen(serve) as proxy:
         endpoint = replace(build_superuser_endpoint(tls_server, "postgres"), port=proxy.port)
-        endpoint = replace(endpoint, password="wrong", sslmode="require")  # noqa: S106
+        endpoint = replace(endpoint, password="wrong", sslmode="require")
         with (
             pytest.raises(asyncpg.InvalidPasswordError) as failure,
             asyncio.Runner(loop_factory=build_loop_factory(endpoint)) as runner,
         ):
             runner.run(connect_asyncpg(endpoint))
         assert ended.wait(10), failure.value
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_session_that_the_server_has_ended_is_lost(is_closed: bool) -> None:
+    """Before, the worker ended with InternalClientError or AttributeError, and its traceback."""
+    connection: Any = SimpleNamespace(is_closed=lambda: is_closed)
+    words = "cannot switch to state 15; another operation (2) is in progress"
+    error = AttributeError("'NoneType' object has no attribute 'send'")
+    with pytest.raises(ConnectionResetError), noticing_loss(connection):
+        # What asyncpg raises for a statement after the server's FATAL message, before the end of the connection.
+        raise error if is_closed else asyncpg.InternalClientError(words)
+    with pytest.raises(type(error) if not is_closed else ConnectionResetError), noticing_loss(connection):
+        raise error

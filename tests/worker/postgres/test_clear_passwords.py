@@ -8,7 +8,6 @@ import asyncio
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path

@@ -8,7 +8,8 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ from pgimport.worker.postgres.clear_password_guard import ClearPasswordGuard, Cl
 from pgimport.worker.postgres.endpoints import KEEPALIVES, SEND_TIMEOUT, Endpoint
 from pgimport.worker.postgres.session_settings import build_session_statement
 
+# What a session raises. A TimeoutError is an OSError.
+SESSION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _SOCKET_OPTIONS = {
     socket.TCP_KEEPIDLE: KEEPALIVES["keepalives_idle"],
     socket.TCP_KEEPINTVL: KEEPALIVES["keepalives_interval"],
@@ -75,6 +78,23 @@ def build_loop_factory(*endpoints: Endpoint) -> Callable[[], asyncio.AbstractEve
     return lambda: PinnedLoop(addresses)
 
 
+@contextmanager
+def noticing_loss(connection: asyncpg.Connection) -> Iterator[None]:
+    """Raises ConnectionResetError if an error other than SESSION_ERRORS comes from the loss of the connection.
+
+    asyncpg raises InternalClientError for a statement if the server has ended the idle session, but its end of the
+    connection has not arrived yet.
+    """
+    try:
+        yield
+    except SESSION_ERRORS:
+        raise
+    except (Exception, asyncio.CancelledError) as error:  # for example AttributeError: the transport has no socket
+        if not connection.is_closed() and not isinstance(error, asyncpg.InternalClientError):
+            raise
+        raise ConnectionResetError("the server closed the connection") from error
+
+
 async def connect_asyncpg(endpoint: Endpoint) -> asyncpg.Connection:
     """Connects and sets the session's settings. Raises errors of asyncpg and OSError.
 
@@ -116,7 +136,8 @@ async def _connect(endpoint: Endpoint) -> asyncpg.Connection:
     except asyncpg.ConnectionDoesNotExistError as error:
         raise error.__cause__ if isinstance(error.__cause__, ClearPasswordRefused) else error from None
     try:
-        await connection.execute(build_session_statement(endpoint.lock_seconds, endpoint.search_path))
+        with noticing_loss(connection):
+            await connection.execute(build_session_statement(endpoint.lock_seconds, endpoint.search_path))
     except BaseException:
         connection.terminate()
         raise

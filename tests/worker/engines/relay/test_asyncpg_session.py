@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_a_stream_that_is_stopped_after_the_begin_of_its_step_ends(
     """Before, the stream waited for ever: its tasks began after those that the stop cancelled."""
     table = Table(1, "public", "items", partitioned=False, bytes=0, counted_as=None, readable=True)
     step = RowsStep((TableCopy(table, ("id",)),), Driver.ASYNCPG)
-    run_at_target = asyncpg_session._run_at_target
+    execute_at_target = asyncpg_session._execute_at_target
     messages: list[str] = []
     with postgres16.database("stopped") as dbname, postgres16.connect(dbname) as holder:
         holder.execute("CREATE TABLE items AS SELECT generate_series(1, 10) AS id")
@@ -41,10 +41,9 @@ def test_a_stream_that_is_stopped_after_the_begin_of_its_step_ends(
         endpoint = build_superuser_endpoint(postgres16, dbname)
         session = AsyncpgSession(endpoint, endpoint, snapshot)
 
-        async def run_and_stop(work: Coroutine[Any, Any, Any], action: str) -> Any:
-            result = await run_at_target(work, action)
+        async def execute_and_stop(*arguments: Any) -> None:
+            await execute_at_target(*arguments)
             session._stop()  # as `abort` calls it in the session's loop
-            return result
 
         def copy() -> None:
             session.open()
@@ -55,7 +54,7 @@ def test_a_stream_that_is_stopped_after_the_begin_of_its_step_ends(
             finally:
                 session.close()
 
-        monkeypatch.setattr(asyncpg_session, "_run_at_target", run_and_stop)
+        monkeypatch.setattr(asyncpg_session, "_execute_at_target", execute_and_stop)
         thread = Thread(target=copy, daemon=True)
         thread.start()
         thread.join(30)

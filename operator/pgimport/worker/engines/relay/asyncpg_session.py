@@ -1,9 +1,7 @@
 """Copies the rows of large tables with asyncpg, whose compiled code joins many rows into one chunk."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from contextlib import suppress
 
 import asyncpg
 
@@ -18,11 +16,14 @@ from pgimport.worker.engines.relay.step_errors import (
     check_row_counts,
 )
 from pgimport.worker.engines.relay.throughput import OnBytes
-from pgimport.worker.postgres.asyncpg_connect import build_loop_factory, connect_asyncpg
+from pgimport.worker.postgres.asyncpg_connect import (
+    SESSION_ERRORS,
+    build_loop_factory,
+    connect_asyncpg,
+    noticing_loss,
+)
 from pgimport.worker.postgres.endpoints import Endpoint
 
-T = TypeVar("T")
-_SESSION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)  # a TimeoutError is an OSError
 # If the network is slower than the reader, each packet is a chunk. A short pause lets the kernel join several packets.
 SMALL_CHUNK_BYTES = 32 * 1024
 SMALL_CHUNK_DELAY_SECONDS = 0.01
@@ -103,30 +104,31 @@ class AsyncpgSession:
     async def _open(self) -> None:
         try:
             source = await connect_asyncpg(self._source_endpoint)
-        except _SESSION_ERRORS as error:
+        except SESSION_ERRORS as error:
             raise build_connect_failure(error, self._source_endpoint) from error
         self._connections.append(source)
         source.add_termination_listener(self._end_copy)
         try:
-            await source.execute(build_snapshot_import(self._snapshot))
-        except _SESSION_ERRORS as error:
+            with noticing_loss(source):
+                await source.execute(build_snapshot_import(self._snapshot))
+        except SESSION_ERRORS as error:
             raise build_snapshot_failure(error, "a stream imported the snapshot") from error
         try:
             shadow = await connect_asyncpg(self._shadow_endpoint)
             self._connections.append(shadow)
             shadow.add_termination_listener(self._end_copy)
-        except _SESSION_ERRORS as error:
+        except SESSION_ERRORS as error:
             raise build_target_failure(error, "a stream connected") from error
         self.shadow_pid = shadow.get_server_pid()
 
     async def _copy_step(self, step: RowsStep, on_bytes: OnBytes) -> dict[int, int]:
         _, shadow = self._connections
         action = f"the rows of {step.title} were copied"
-        await _run_at_target(shadow.execute(build_step_begin(step)), action)
+        await _execute_at_target(shadow, build_step_begin(step), action)
         row_counts = {
             table_copy.table.oid: await self._copy_table(step, table_copy, on_bytes) for table_copy in step.tables
         }
-        await _run_at_target(shadow.execute("COMMIT"), action)
+        await _execute_at_target(shadow, "COMMIT", action)
         return row_counts
 
     async def _copy_table(self, step: RowsStep, table_copy: TableCopy, on_bytes: OnBytes) -> int:
@@ -154,7 +156,7 @@ class AsyncpgSession:
             raise build_target_failure(ConnectionAbortedError("the stream was stopped"), action)
         error = failed_task.exception()
         assert error is not None  # noqa: S101 (it has failed)
-        if not isinstance(error, _SESSION_ERRORS):
+        if not isinstance(error, SESSION_ERRORS):
             raise error
         build_failure = build_source_failure if failed_task is read_task else build_target_failure
         raise build_failure(error, action) from error
@@ -170,7 +172,7 @@ async def _read_rows(source: asyncpg.Connection, table_copy: TableCopy, buffer: 
         if len(chunk) < SMALL_CHUNK_BYTES:
             await asyncio.sleep(SMALL_CHUNK_DELAY_SECONDS)
 
-    with _noticing_loss(source):
+    with noticing_loss(source):
         command_tag = await source.copy_from_table(
             table.name, schema_name=table.schema, columns=table_copy.columns, output=put
         )
@@ -185,7 +187,7 @@ async def _write_rows(shadow: asyncpg.Connection, step: RowsStep, table_copy: Ta
     table.
     """
     loaded_table, row_count = step.root or table_copy.table, 0
-    with _noticing_loss(shadow):
+    with noticing_loss(shadow):
         while await buffer.wait_for_rows():
             command_tag = await shadow.copy_to_table(
                 loaded_table.name,
@@ -198,26 +200,14 @@ async def _write_rows(shadow: asyncpg.Connection, step: RowsStep, table_copy: Ta
     return row_count
 
 
-@contextmanager
-def _noticing_loss(connection: asyncpg.Connection) -> Iterator[None]:
-    """Raises ConnectionResetError if another error than those of a session comes from the loss of the connection."""
-    try:
-        yield
-    except _SESSION_ERRORS:
-        raise
-    except (Exception, asyncio.CancelledError) as error:  # for example AttributeError: the transport has no socket
-        if not connection.is_closed():
-            raise
-        raise ConnectionResetError("the server closed the connection") from error
-
-
 def _parse_row_count(command_tag: str) -> int:
     """Returns the number of rows in a command tag: `COPY 17` → 17."""
     return int(command_tag.rpartition(" ")[2])
 
 
-async def _run_at_target(work: Coroutine[Any, Any, T] | Awaitable[T], action: str) -> T:
+async def _execute_at_target(shadow: asyncpg.Connection, statements: str, action: str) -> None:
     try:
-        return await work
-    except _SESSION_ERRORS as error:
+        with noticing_loss(shadow):
+            await shadow.execute(statements)
+    except SESSION_ERRORS as error:
         raise build_target_failure(error, action) from error
