@@ -6,10 +6,12 @@ import pytest
 from pgimport.model.reasons import Reason
 from pgimport.worker.postgres.errors import (
     ClientErrorParser,
+    ClientObservation,
     ConnectObservation,
     ConnectProblem,
     is_lost_connection,
     translate_connect_error,
+    translate_dump_end,
     translate_snapshot_error,
     translate_source_error,
     translate_target_error,
@@ -86,6 +88,20 @@ def test_the_first_error_is_reported_with_its_object_and_command() -> None:
     )
     without_owner = ["pg_restore: from TOC entry 3450; 0 0 BLOBS BLOBS (no owner)", "pg_restore: error: ERROR:  no"]
     assert parse_client_lines("pg_restore", *without_owner).error == "BLOBS BLOBS: ERROR: no"
+
+
+def test_a_process_of_pg_dump_that_gets_no_connection_needs_fewer_jobs() -> None:
+    """Before, the message said that the source had ended a session, and the hint was to import again."""
+    words = (
+        'reconnection failed: connection to server at "h", port 5432 failed: FATAL:  sorry, too many clients already'
+    )
+    errors = parse_client_lines("pg_dump", f"pg_dump: error: {words}")
+    lost = is_lost_connection(errors)
+    observation = ClientObservation(program="pg_dump", returncode=1, error=errors.error, connection_lost=lost)
+    failure = translate_dump_end(observation)
+    assert failure.reason is Reason.SOURCE_UNREACHABLE
+    assert failure.message.startswith("the source refused a session of pg_dump: pg_dump: reconnection failed: ")
+    assert "lower spec.jobs" in failure.hint
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,11 @@ DISK_FULL = "53100"
 SNAPSHOT_LOST = (
     "the source has lost the snapshot (the connection that held it was closed, or the address leads to several servers)"
 )
+_LOGIN_REFUSED = re.compile(r"connection to server .* failed: FATAL: ")  # of a second session
+_FEWER_JOBS = (
+    "If the source has no more free connections, raise max_connections or the user's connection limit at the source, or"
+    " lower spec.jobs."
+)
 _AGAIN = "Import again. The server's log tells who ended the session."
 SNAPSHOT_ADVICE = "Use the URL of one database server, and not that of a pooler or load balancer. Then import again."
 
@@ -286,6 +291,8 @@ def translate_dump_end(observation: ClientObservation) -> Failure:
         return replace(failure, message=f"{text} (SQLSTATE {refusal.sqlstate})")
     if _LOCK_REFUSED.search(observation.error or ""):
         return Failure(Reason.SOURCE_LOCKED, f"the source's lock was not granted: {text}")
+    if _LOGIN_REFUSED.search(observation.error or ""):
+        return Failure(_AWAY, f"the source refused a session of pg_dump: {text}", _FEWER_JOBS)
     if observation.repeated or observation.connection_lost:
         return Failure(_AWAY, f"the source ended a session of pg_dump: {text}", _AGAIN)
     return Failure(Reason.DUMP_FAILED, text)
