@@ -200,6 +200,17 @@ def test_a_repeated_attempt_names_the_container_that_keeps_the_pod_of_the_last_o
     assert expected in decision.message
 
 
+def test_a_container_of_others_that_fails_before_the_preflight_is_named() -> None:
+    broken = "container istio-init, which others have added, ended with exit code 255"
+    pod = a_pod(phase="Failed", broken_by=broken, preflight=a_container("preflight", waiting_reason="PodInitializing"))
+    failure = pod_outcome(pod).failure
+    assert failure is not None
+    assert (failure.reason, failure.message) == (
+        Reason.POD_GONE,
+        f"pod pod-pod-uid-1 ended before its work was done: {broken}",
+    )
+
+
 def test_a_disrupted_pod_does_not_count_as_an_attempt() -> None:
     pod = a_copying_pod(phase="Failed", disrupted=True, message="node drain")
     decision = decide(observed_running_import(pods=(pod, a_pod("two"))))

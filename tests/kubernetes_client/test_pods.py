@@ -141,6 +141,21 @@ def test_a_sidecar_that_runs_on_is_seen() -> None:
     assert pod.kept_by == ("istio-proxy",)
 
 
+@pytest.mark.parametrize("message", ["", "iptables: permission denied\n"])
+def test_a_failed_container_of_others_is_seen(message: str) -> None:
+    failed = {"terminated": {"exitCode": 255, "message": message, **ENDED}}
+    waiting = {"waiting": {"reason": "PodInitializing"}}
+    pod = parse_pod(
+        a_body(
+            phase="Failed",
+            initContainerStatuses=[a_status("istio-init", **failed), a_status("preflight", **waiting)],
+            containerStatuses=[a_status("import", **waiting)],
+        )
+    )
+    words = f": {message.strip()}" if message else ""
+    assert pod.broken_by == f"container istio-init, which others have added, ended with exit code 255{words}"
+
+
 def test_a_pod_says_why_no_node_takes_it() -> None:
     gated = {"type": "PodScheduled", "reason": "SchedulingGated", "message": "Scheduling is blocked"}
     pods = [parse_pod(a_body(conditions=[{**gated, "status": status}])) for status in ("False", "True")]

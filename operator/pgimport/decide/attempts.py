@@ -97,7 +97,7 @@ def _describe_end(container: ObservedContainer) -> str:
 
 def _pod_failure(pod: ObservedPod) -> Failure:
     """Returns the failure of a pod whose containers have no exit code."""
-    message = pod.message or pod.reason or "it has no container status"
+    message = pod.message or pod.reason or pod.broken_by or "it has no container status"
     lowered = message.lower()
     if "emptydir" in lowered or "ephemeral" in lowered:
         return Failure(Reason.SCRATCH_FULL, f"pod {pod.name} was evicted: {message}")

@@ -13,6 +13,7 @@ from pgimport.model.result import ReportDigest
 from pgimport.model.status import Progress
 from pgimport.model.termination_message import parse_worker_result
 
+OWN_CONTAINERS = (CONTAINER_PREFLIGHT, CONTAINER_IMPORT)
 LOG_LINES = 20  # a worker writes at most one progress line in two seconds
 LINES_AFTER_A_REPORT = 100  # the worker writes one more; its threads may write to stderr
 MAX_LOG_BYTES = 8 * 1024**2
@@ -66,6 +67,7 @@ def parse_pod(body: Json) -> ObservedPod:
         unscheduled=_find_unscheduled(status),
         preflight=containers.get(CONTAINER_PREFLIGHT),
         import_=containers.get(CONTAINER_IMPORT) or _not_started(body),
+        broken_by=_find_foreign_failure(status),
         kept_by=_list_foreign(status),
     )
 
@@ -77,6 +79,16 @@ def _find_unscheduled(status: Json) -> str | None:
     return None
 
 
+def _find_foreign_failure(status: Json) -> str | None:
+    """Describes the first container that failed and is not the operator's: an init container comes first."""
+    for body in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+        ended = body.get("state", {}).get("terminated", {})
+        if body["name"] not in OWN_CONTAINERS and ended.get("exitCode", 0) != 0:
+            words = f": {ended['message'].strip()}" if ended.get("message") else ""
+            return f"container {body['name']}, which others have added, ended with exit code {ended['exitCode']}{words}"
+    return None
+
+
 def _list_foreign(status: Json) -> tuple[str, ...]:
     """Lists running containers that are not the operator's. Kubernetes itself ends native sidecars, which are init
     containers.
@@ -84,7 +96,7 @@ def _list_foreign(status: Json) -> tuple[str, ...]:
     return tuple(
         container["name"]
         for container in status.get("containerStatuses", ())
-        if container["name"] not in (CONTAINER_PREFLIGHT, CONTAINER_IMPORT) and "running" in container.get("state", {})
+        if container["name"] not in OWN_CONTAINERS and "running" in container.get("state", {})
     )
 
 

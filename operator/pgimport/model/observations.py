@@ -49,6 +49,7 @@ class ObservedPod:
     unscheduled: str | None = None  # why no node has taken it, in the scheduler's words
     preflight: ObservedContainer | None = None
     import_: ObservedContainer | None = None
+    broken_by: str | None = None  # how the first container of others failed, such as an injected init container
     kept_by: tuple[str, ...] = ()  # containers of others, such as an injected sidecar, that run until they are stopped
 
     @property
