@@ -173,10 +173,13 @@ def test_an_admitted_import_without_a_free_slot_waits_at_the_gate() -> None:
     assert decide(replace(observed, other_imports=())).status.state is ImportState.RUNNING
 
 
-def test_a_job_that_failed_before_a_slot_was_free_fails_the_import() -> None:
-    failed = replace(ADMITTED, failed_reason="BackoffLimitExceeded")
-    admitted = decide(queued(job=failed)).status
-    assert decide(queued(status=admitted, job=failed)).status.state is ImportState.FAILED
+@pytest.mark.parametrize("reason", ["PodFailurePolicy", "DeadlineExceeded"])
+def test_a_job_that_failed_before_a_slot_was_free_fails_the_import_at_once(reason: str) -> None:
+    failed = replace(ADMITTED, failed_reason=reason)
+    full = a_project(a_project_spec(queueName="imports", limits={"maxConcurrentImports": 1}))
+    given: dict[str, Any] = {"job": failed, "project": full, "other_imports": (another(a_running_status()),)}
+    admitted = decide(queued(**given)).status
+    assert decide(queued(status=admitted, **given)).status.state is ImportState.FAILED
 
 
 # --- the queue preempts it ---

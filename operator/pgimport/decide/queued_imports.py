@@ -61,7 +61,8 @@ def decide_queued(
 def _find_obstacle(observed: ObservedImport, spec: ImportSpec) -> ConditionSet | None:
     if observed.job is None or observed.job.suspended:
         return _describe_queue(observed.job, observed.workload)
-    return wait_for_slot(observed, spec)
+    # A Job that has failed needs no slot, and its import ends at once.
+    return wait_for_slot(observed, spec) if observed.job.failed_reason is None else None
 
 
 def _sign_upload(
