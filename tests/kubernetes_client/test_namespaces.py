@@ -71,6 +71,10 @@ PULLING, UNPULLED = ("Normal", "Pulling", "00:05Z"), ("Warning", "Failed", "00:0
         pytest.param([UNSCHEDULED, ("Normal", "NotTriggerScaleUp", "00:09Z")], "FailedScheduling", id="no progress"),
         pytest.param([NO_SECRET, PULLING], None, id="an image that may need no Secret is pulled"),
         pytest.param([(*NO_SECRET[:2], "00:08Z"), PULLING, UNPULLED], NO_SECRET[1], id="an image that needs a Secret"),
+        pytest.param([("Warning", "DNSConfigForming", "00:05Z"), PULLING], None, id="no obstacle"),
+        pytest.param(
+            [UNSCHEDULED, ("Warning", "PolicyViolation", "00:09Z")], "FailedScheduling", id="a policy that only reports"
+        ),
         pytest.param([], None, id="no event"),
     ],
 )

@@ -13,6 +13,9 @@ from pgimport.model.observations import EVENT_NO_PULL_KEY
 
 # Events after which an earlier Warning says nothing any more. All of them are of type Normal.
 _PROGRESS = {"SuccessfulCreate", "Scheduled", "SuccessfulAttachVolume", "Pulling", "Pulled", "Created", "Started"}
+# Warnings that keep no pod from starting: of the kubelet, and of policies that only report. A policy that denies a pod
+# causes a FailedCreate.
+_NO_OBSTACLES = {"DNSConfigForming", "PolicyViolation"}
 _FAILED_PULL, _NEW_PULL = "Failed", "Pulling"
 _REFUSED_POD, _NEW_POD = "FailedCreate", "SuccessfulCreate"
 ROLE_ATTEMPTS = 20  # of a write; each time, one of those who write the same Role at once succeeds
@@ -144,7 +147,7 @@ def read_start_warning(cluster: KubernetesClient, namespace: str, objects: tuple
             text = item.get("lastTimestamp") or item.get("eventTime") or item["metadata"]["creationTimestamp"]
             # Some reporters give whole seconds, so events of one second have no order.
             at, reason = datetime.fromisoformat(text).replace(microsecond=0), item.get("reason") or ""
-            if item.get("type") == "Warning":
+            if item.get("type") == "Warning" and reason not in _NO_OBSTACLES:
                 warnings.append((at, reason, item.get("message") or ""))
             elif reason in _PROGRESS:
                 progress.append((at, reason))
