@@ -11,10 +11,10 @@ from pgimport.decide.queued_imports import has_queued_job
 from pgimport.decide.timeouts import awaited_stage
 from pgimport.kubernetes_client.custom_resources import read_import, read_preview, read_project
 from pgimport.kubernetes_client.jobs import read_job
-from pgimport.kubernetes_client.namespaces import read_start_warning
 from pgimport.kubernetes_client.pods import list_pods, read_progress
 from pgimport.kubernetes_client.resource_lists import list_running_imports
 from pgimport.kubernetes_client.secrets_and_config_maps import read_config_map, read_secret
+from pgimport.kubernetes_client.start_events import read_start_warning
 from pgimport.kubernetes_client.workloads import read_workload
 from pgimport.model.errors import Refused, ServerUnavailable
 from pgimport.model.names import CONTAINER_IMPORT, attempt_names, job_name
