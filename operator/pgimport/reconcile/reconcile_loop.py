@@ -193,7 +193,9 @@ def _grant_rights(context: ReconcileContext, namespace: str) -> bool:
     Somebody may have deleted the namespace and created it again since the last reconcile of the Project.
     """
     project = find_owners(context.lists.list_projects()).get(namespace)
-    return project is not None and project.status.ready and grant_missing_rights(context, namespace, project.meta.name)
+    if project is None or not project.status.ready:
+        return False
+    return grant_missing_rights(context, namespace, project.meta.name)
 
 
 def _handle_removal(context: ReconcileContext, key: ResourceKey) -> ReconcileResult:
