@@ -97,6 +97,15 @@ def test_a_request_that_fails_leaves_nothing_unless_it_can_be_repeated(api: Api,
     assert spec["target"]["previewDatabase"] in list_specs(PREVIEWS)
 
 
+@pytest.mark.parametrize("part", ["postgresimports", "secrets"])
+def test_a_quota_that_changes_meanwhile_does_not_look_like_an_object_that_exists(api: Api, part: str) -> None:
+    """Before, a request whose Secret was refused so got 202, and its import waited for the Secret for ever."""
+    changed = 'Operation cannot be fulfilled on resourcequotas "small": the object has been modified'
+    api.kubernetes.refuse("POST", part, 409, message=changed, reason="Conflict")
+    response = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE})
+    assert (response.status_code, "retry-after" in response.headers) == (503, True)
+
+
 def test_twenty_concurrent_requests_with_one_key_start_one_job(api: Api) -> None:
     ids: list[str] = []
 

@@ -51,6 +51,14 @@ def test_an_error_contains_verb_and_path_but_never_the_body(
     assert SECRET_TEXT not in repr(caught.value)
 
 
+def test_a_quota_that_changes_meanwhile_asks_to_try_again(kubernetes: Kubernetes, cluster: KubernetesClient) -> None:
+    """The API server answers 409, although the object does not exist. AlreadyExists is another reason of this code."""
+    for reason, error in (("Conflict", KubernetesUnavailable), ("AlreadyExists", Conflict)):
+        kubernetes.refuse("POST", "/secrets", 409, reason=reason)
+        with pytest.raises(error):
+            cluster.create(api_paths.core("shop", "secrets"), {"metadata": {"name": "x"}})
+
+
 def test_a_created_object_can_be_read(cluster: KubernetesClient, name: str) -> None:
     path = put(cluster, name)
     assert cluster.get(path)["metadata"]["name"] == name

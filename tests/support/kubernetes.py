@@ -46,6 +46,7 @@ class Refusal:
     picks: Callable[[Request], bool]
     status: int
     message: str = "refused by the test"
+    reason: str = "Refused"
     times: int = 1
     wait: float = 0.0
 
@@ -128,7 +129,7 @@ class Emulator(KubernetesEmulator, _Direct):
             if refusal.times > 0 and request.headers["User-Agent"] != BYSTANDER and refusal.picks(request):
                 refusal.times -= 1
                 await asyncio.sleep(refusal.wait)
-                raise KubernetesError(status=refusal.status, reason="Refused", message=refusal.message)
+                raise KubernetesError(status=refusal.status, reason=refusal.reason, message=refusal.message)
         if namespace := re.fullmatch(r"/api/v1/namespaces/([^/]+)", request.url.path):
             return self._serve_namespace(namespace[1])
         if request.subresource == "log":

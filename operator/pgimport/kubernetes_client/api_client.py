@@ -204,8 +204,10 @@ def is_policy_denial(message: str) -> bool:
 
 def _api_error(method: str, path: str, status: int, data: bytes) -> PgimportError:
     """Builds the error with the verb, the path and the API server's message; never with the body that was sent."""
+    reason = ""
     try:
-        message = str(json.loads(data).get("message", ""))
+        body = json.loads(data)
+        message, reason = str(body.get("message", "")), str(body.get("reason", ""))
     except (ValueError, AttributeError):
         message = data[:200].decode(errors="replace")
     text = f"{method} {path}: {status} {message}"
@@ -214,6 +216,9 @@ def _api_error(method: str, path: str, status: int, data: bytes) -> PgimportErro
     match status:
         case 404 | 410:
             return NotFound(text)
+        case 409 if method == "POST" and reason == "Conflict":
+            # Not the name is taken, which is AlreadyExists: a quota has changed meanwhile, and nothing was created.
+            return KubernetesUnavailable(text)
         case 409:
             return Conflict(text)
         case 401 | 403:
