@@ -227,6 +227,19 @@ def test_a_refusal_of_kubernetes_gets_a_fitting_status(api: Api, status: int, ex
     assert ("retry-after" in response.headers) is (expected == 503)
 
 
+QUOTA = "postgresimports.capydb.dev is forbidden: exceeded quota: imports, used: count/postgresimports=9"
+WEBHOOK = 'admission webhook "validate.kyverno.svc" denied the request: label cost-center is required'
+
+
+@pytest.mark.parametrize(("message", "expected"), [(QUOTA, 429), (WEBHOOK, 400)], ids=["a quota", "a policy"])
+def test_a_refusal_that_is_no_missing_right_has_the_words_of_kubernetes(api: Api, message: str, expected: int) -> None:
+    """Before, the client was told to wait until the Project is ready."""
+    api.kubernetes.refuse("POST", "postgresimports", 403, message=message)
+    response = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE})
+    assert response.status_code == expected
+    assert message in response.json()["error"]
+
+
 def test_public_routes_need_no_key(api: Api) -> None:
     for path in ("/healthz", "/readyz", "/metrics", "/v1/openapi.json"):
         assert httpx.get(api.url + path).status_code == 200

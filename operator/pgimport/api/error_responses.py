@@ -16,9 +16,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from pgimport.kubernetes_client.api_client import is_policy_denial
 from pgimport.model.errors import Conflict, Forbidden, Invalid, KubernetesUnavailable, PgimportError, StoreUnavailable
 
 RETRY_SECONDS = 5
+EXCEEDED_QUOTA = "exceeded quota"  # in the API server's words
 MAX_ERRORS = 10  # in one response
 MAX_FIELD = 100  # characters of a field's name, which the client chose
 _log = logging.getLogger(__name__)
@@ -104,6 +106,10 @@ def translate(error: PgimportError) -> ApiError:
             return ApiError(409, "another client changed the object at the same time; try again")
         case Invalid():
             return ApiError(400, f"Kubernetes rejected the object: {_last_sentence(str(error))}")
+        case Forbidden() if is_policy_denial(str(error)):
+            return ApiError(400, f"Kubernetes rejected the object: {_last_sentence(str(error))}")
+        case Forbidden() if EXCEEDED_QUOTA in str(error):
+            return ApiError(429, f"a quota of the namespace is used up: {_last_sentence(str(error))}", RETRY_SECONDS)
         case Forbidden():
             _log.error("the API lacks a permission: %s", error)
             text = "the API lacks a permission in the project's namespace; wait until the Project is ready"
