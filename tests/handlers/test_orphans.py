@@ -147,3 +147,23 @@ def test_deleting_the_secret_brings_a_new_password(tenant: Tenant, name: str) ->
         entry: after["data"][entry] for entry in ("host", "port", "dbname", "user")
     }
     assert read_tables(tenant, name) == [("mine",)]
+
+
+def test_the_database_of_a_preview_that_cannot_be_read_stays(tenant: Tenant, name: str) -> None:
+    """A newer CRD may forbid what a stored object has. Before version 1.30, Kubernetes then refuses each write of it.
+
+    The sweep took such a preview for gone, and dropped its database with its data.
+    """
+    create_ready_preview(tenant, name)
+    create_table(tenant, name, "kept")
+    preview = tenant.status(name, PREVIEWS)
+    path = api_paths.resource(PREVIEWS, NAMESPACE, name)
+    tenant.cluster.patch(path, {"spec": {"newer": True}})
+    message = f'PreviewDatabase.capydb.dev "{name}" is invalid: spec.newer: forbidden'
+    tenant.kubernetes.refuse("PATCH", f"{path}/status", 422, times=1000, message=message)
+    try:
+        Operator(tenant.kubernetes).reconcile(PROJECT)
+    finally:
+        tenant.kubernetes.emulator.faults.refusals.clear()
+    assert tenant.exists(preview["database"], preview["role"]) == (True, True)
+    assert read_tables(tenant, name) == [("kept",)]

@@ -7,7 +7,7 @@ from tests.support.kubernetes import Kubernetes, a_body
 
 from pgimport.kubernetes_client import api_paths, custom_resources
 from pgimport.kubernetes_client.api_client import KubernetesClient
-from pgimport.model.errors import Conflict
+from pgimport.model.errors import Conflict, Invalid
 from pgimport.model.names import IMPORTS, PREVIEWS, PROJECTS
 from pgimport.model.resources import ResourceKey
 from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
@@ -148,3 +148,18 @@ def test_finalizers_are_written_for_the_version_that_was_read(cluster: Kubernete
     updated = custom_resources.read_preview(cluster, "shop", name)
     assert updated is not None
     assert updated.meta.finalizers == ("capydb.dev/database",)
+
+
+def test_what_the_api_server_does_not_compare_is_not_taken_for_different(
+    kubernetes: Kubernetes, cluster: KubernetesClient, name: str
+) -> None:
+    body = cluster.create(api_paths.resource(IMPORTS, "shop"), a_body(IMPORTS, name))
+    key, uid = ResourceKey(IMPORTS, "shop", name), body["metadata"]["uid"]
+    assert custom_resources.status_matches(cluster, key, uid)
+    assert not custom_resources.status_matches(cluster, key, "another")
+    assert not custom_resources.status_matches(cluster, ResourceKey(IMPORTS, "shop", f"{name}-2"), uid)
+    kubernetes.refuse(
+        "PATCH", name, 422, message=f'PostgresImport.capydb.dev "{name}" is invalid: spec.newer: forbidden'
+    )
+    with pytest.raises(Invalid):
+        custom_resources.status_matches(cluster, key, uid)

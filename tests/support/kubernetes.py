@@ -184,7 +184,8 @@ class Emulator(KubernetesEmulator, _Direct):
             try:
                 new = jsonpatch.apply_patch(old, given)
             except jsonpatch.JsonPatchException as error:
-                raise KubernetesError(status=422, reason="Invalid", message=str(error)) from error
+                message = "the server rejected our request due to an error in our request"
+                raise KubernetesError(status=422, reason="Invalid", message=message) from error
         else:
             new = json.loads(json.dumps(old))
             _merge(new, given)

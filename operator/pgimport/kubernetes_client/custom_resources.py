@@ -33,6 +33,7 @@ from pgimport.model.status import TERMINAL_STATES, ImportState, ImportStatus, Pr
 from pgimport.model.visible_text import show_controls_of_json
 from pgimport.model.webhooks import DeliveryState
 
+_FAILED_TEST = "the server rejected our request due to an error in our request"  # of the API server, for a JSON patch
 SpecT = TypeVar("SpecT", bound=StrictModel)
 StatusT = TypeVar("StatusT", bound=LenientModel)
 
@@ -189,12 +190,17 @@ def status_matches(cluster: KubernetesClient, key: ResourceKey, uid: str, *terms
     """Tells whether the object still has this uid, and its status these values, such as `("/cleanedUp", True)`.
 
     Sends a patch that tests these values and changes nothing, so the API server compares its newest version. Returns
-    False if the object does not exist.
+    False if the object does not exist. Raises Invalid if the API server refuses the patch for any other reason, such as
+    a field that a newer CRD forbids: then nothing is known.
     """
     conditions = [("/metadata/uid", uid), *((f"/status{path}", value) for path, value in terms)]
     try:
         _patch_status(cluster, key, [{"op": "test", "path": path, "value": value} for path, value in conditions])
-    except (NotFound, Invalid):
+    except NotFound:
+        return False
+    except Invalid as error:
+        if _FAILED_TEST not in str(error):
+            raise
         return False
     return True
 

@@ -219,7 +219,7 @@ def _swap(context: ReconcileContext, observed: ObservedImport, pod_uid: str) -> 
     """Replaces the target by the shadow. The preview's user keeps its role name and password."""
     _, project = require_specs(observed)
     preview: PreviewObject | None = observed.preview
-    if preview is None or preview.status.database is None:
+    if preview is None or preview.spec is None or preview.status.database is None:  # its names follow from its spec
         raise Conflict("the target preview changed before the swap")
     password = None if preview.golden else read_owner_access(context, project, preview).password
     access = read_admin_access(context, project)

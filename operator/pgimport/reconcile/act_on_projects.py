@@ -1,5 +1,7 @@
 """Carries out the actions that are decided for a Project. Every action can be repeated."""
 
+import logging
+from contextlib import suppress
 from functools import partial
 
 from pgimport.decide.decision import (
@@ -20,7 +22,7 @@ from pgimport.kubernetes_client.jobs import delete_job
 from pgimport.kubernetes_client.network_policies import ensure_network_policy, remove_network_policy
 from pgimport.kubernetes_client.secrets_and_config_maps import delete_secret_of_job
 from pgimport.manifest.network_policy import build_network_policy
-from pgimport.model.errors import Conflict, PgimportError, Refused, ServerUnavailable
+from pgimport.model.errors import Conflict, Invalid, PgimportError, Refused, ServerUnavailable
 from pgimport.model.names import FINALIZER_PROJECT, IMPORTS, PREVIEWS, PROJECTS, namespace_names
 from pgimport.model.owner_comment import OwnerComment
 from pgimport.model.project_spec import ProjectSpec
@@ -32,6 +34,8 @@ from pgimport.reconcile.server_credentials import read_admin_access
 from pgimport.reconcile.tenant_access import ensure_role_bindings
 from pgimport.server.marked_objects import MarkedObject, drop_marked_object
 from pgimport.server.roles import set_connection_limit
+
+logger = logging.getLogger(__name__)
 
 
 def act_on_project(context: ReconcileContext, observed: ProjectObservation, action: Action) -> None:
@@ -76,8 +80,9 @@ def act_on_project(context: ReconcileContext, observed: ProjectObservation, acti
 
 def _delete_import(context: ReconcileContext, key: ResourceKey, uid: str) -> None:
     """Deletes an import if the API server confirms that it is cleaned up: the list may be old."""
-    if status_matches(context.cluster, key, uid, ("/cleanedUp", True)):
-        context.cluster.delete(of_key(key), uid=uid)
+    with suppress(Invalid):  # a newer CRD forbids something in it, so nothing is confirmed
+        if status_matches(context.cluster, key, uid, ("/cleanedUp", True)):
+            context.cluster.delete(of_key(key), uid=uid)
 
 
 def _drop_orphaned_objects(
@@ -118,7 +123,11 @@ def _is_orphaned(context: ReconcileContext, namespace: str, mark: OwnerComment) 
     if mark.owner_uid is None or mark.owner_name is None:
         return False
     key = ResourceKey(IMPORTS if mark.import_uid else PREVIEWS, namespace, mark.owner_name)
-    cleaned_up = mark.import_uid is not None and status_matches(
-        context.cluster, key, mark.owner_uid, ("/cleanedUp", True)
-    )
-    return cleaned_up or not status_matches(context.cluster, key, mark.owner_uid)
+    try:
+        cleaned_up = mark.import_uid is not None and status_matches(
+            context.cluster, key, mark.owner_uid, ("/cleanedUp", True)
+        )
+        return cleaned_up or not status_matches(context.cluster, key, mark.owner_uid)
+    except Invalid as error:
+        logger.warning("what %s owns on the server is kept: %s", key, error)
+        return False

@@ -107,9 +107,14 @@ def _find_previews_without_secret(
 
 
 def _is_idle(item: PreviewObject) -> bool:
-    """Tells whether the preview is ready and neither claimed nor being deleted."""
+    """Tells whether the preview is ready and neither claimed nor being deleted, and its spec can be read."""
     status = item.status
-    return status.state is PreviewState.READY and status.active_import is None and not item.meta.deleting
+    return (
+        item.spec is not None
+        and status.state is PreviewState.READY
+        and status.active_import is None
+        and not item.meta.deleting
+    )
 
 
 def _is_owner_role(item: MarkedObject, project: ProjectObject) -> bool:
@@ -158,7 +163,8 @@ def _list_clone_imports(context: ReconcileContext, namespace: str) -> frozenset[
 
 
 def _filter_previews(lists: ResourceLists, key: ResourceKey, namespace: str) -> list[PreviewObject]:
-    return [item for item in lists.list_previews(namespace) if item.spec and item.spec.project == key.name]
+    """A preview whose spec cannot be read may be of this Project: its database must not be taken for an orphan."""
+    return [item for item in lists.list_previews(namespace) if item.spec is None or item.spec.project == key.name]
 
 
 def _filter_imports(lists: ResourceLists, key: ResourceKey, namespace: str) -> list[ImportOwner]:
