@@ -1,5 +1,6 @@
 """PreviewDatabases: creation, reset, expiry and deletion."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -77,6 +78,15 @@ def test_a_ready_preview_is_not_changed_until_it_expires() -> None:
     decision = decide(observed_preview(), BORN + DAY - timedelta(minutes=30))
     assert (decision.actions, decision.requeue_after) == ((), timedelta(minutes=30))
     assert decision.status.state is PreviewState.READY
+
+
+def test_an_expiry_waits_until_the_project_can_be_read() -> None:
+    """After an upgrade, a Project may be ready and unreadable for a moment. Before, the preview became expired, and its
+    database stayed.
+    """
+    decision = decide(observed_preview(project=replace(a_project(), spec=None)), BORN + 2 * DAY)
+    assert decision.actions == ()
+    assert (decision.status.state, reason(decision)) == (PreviewState.READY, Reason.PROJECT_NOT_READY)
 
 
 def test_a_deleted_connection_secret_is_created_again_and_the_database_is_kept() -> None:

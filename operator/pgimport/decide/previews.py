@@ -103,7 +103,7 @@ def _wait_for_project(observed: ObservedPreview, spec: PreviewSpec) -> Condition
     if observed.project.meta.deleting and FINALIZER_PREVIEW not in observed.object.meta.finalizers:
         message = f"The preview waits for Project {spec.project}, which is being deleted. Delete the preview."
         return in_progress(Reason.PROJECT_NOT_READY, message)
-    if not observed.project.status.ready:
+    if observed.project.spec is None or not observed.project.status.ready:
         message = (
             f"The preview waits for Project {spec.project}, which is not ready: {_describe_project(observed.project)}"
         )
