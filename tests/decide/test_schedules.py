@@ -233,6 +233,21 @@ def test_replace_cancels_the_active_import_and_creates_the_next() -> None:
     assert simulation.step().actions == (CreateScheduledImport(third), CancelImport(second, f"uid-{second}"))
 
 
+def test_replace_cancels_the_earlier_import_also_after_the_operator_was_killed() -> None:
+    """Before, both went on, and the new one waited for the end of the earlier one."""
+    simulation = simulate(FIRST, concurrencyPolicy="Replace")
+    simulation.step()
+    first, second = name_of(FIRST), name_of(FIRST + DAY)
+    simulation.now = FIRST + DAY
+    earlier = simulation.imports[first]
+    simulation.step(write_status=False)
+    simulation.imports[first] = earlier  # it was killed before it cancelled this one
+    assert simulation.step().actions == (CancelImport(first, f"uid-{first}"),)
+    assert simulation.step().actions == ()
+    assert simulation.decision is not None
+    assert simulation.decision.status.active == [first, second]
+
+
 # --- history ---
 
 

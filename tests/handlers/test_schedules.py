@@ -227,6 +227,25 @@ def test_replace_cancels_the_active_import(cluster: KubernetesClient, operator: 
     assert read_status(cluster, key)["active"] == ["replacing-1", newer["metadata"]["name"]]
 
 
+@pytest.mark.parametrize("status", [403, 422], ids=["a missing right", "an admission policy"])
+def test_an_import_that_kubernetes_does_not_let_be_cancelled_stalls_the_schedule(
+    status: int, kubernetes: Kubernetes, cluster: KubernetesClient, operator: Operator
+) -> None:
+    """Before, the operator ignored a policy that forbade it, and the new import waited for the earlier one."""
+    name = f"kept-{status}"
+    key = create_schedule(cluster, name, concurrencyPolicy="Replace")
+    create_import(cluster, f"{name}-1", LONG_AGO, key)
+    kubernetes.refuse("PATCH", f"/postgresimports/{name}-1", status, message="the policy freeze denied request")
+    operator.reconcile(key)
+    message = read_conditions(cluster, key)["Stalled"]["message"]
+    assert f"does not let the schedule cancel import {name}-1, which it replaces" in message
+    assert f"the policy freeze denied request (hint: Cancel import {name}-1 yourself.)" in message
+    operator.reconcile(key)
+    imports = {item["metadata"]["name"]: item for item in list_imports(cluster, name)}
+    assert (len(imports), imports[f"{name}-1"]["spec"]["cancel"]) == (2, True)
+    assert "Stalled" not in read_conditions(cluster, key)
+
+
 def test_forbid_leaves_the_active_import_alone(cluster: KubernetesClient, operator: Operator) -> None:
     key = create_schedule(cluster, "waiting")
     create_import(cluster, "waiting-1", LONG_AGO, key)

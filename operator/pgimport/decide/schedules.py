@@ -175,19 +175,22 @@ def _decide_run(
         conditions = _describe(observed, spec, run, active)
         if not active and _find_missing_target(observed, spec):
             interval = min(interval, TARGET_INTERVAL)
-        return build_decision(status, conditions, now, interval, surplus)
+        # All but the newest: an operator may have been killed after it had created that one.
+        late = _cancel(active[:-1]) if spec.concurrency_policy is ConcurrencyPolicy.REPLACE else ()
+        return build_decision(status, conditions, now, interval, (*surplus, *late))
     name = scheduled_import_name(observed.object.meta.name, run.due)
     started = status.model_copy(update={"last_schedule_time": run.due, "active": [*status.active, name]})
     conditions = ready(Reason.RUNNING, f"Import {name} was created. {_describe_next(run)}")
-    replaced = (CancelImport(item.meta.name, item.meta.uid) for item in active if not _is_cancelled(item))
     # In this order, because Kubernetes may refuse the new import: a quota may count those that are not needed any more.
     # The new import waits until the target is free.
-    actions: tuple[Action, ...] = (*surplus, CreateScheduledImport(name), *replaced)
+    actions: tuple[Action, ...] = (*surplus, CreateScheduledImport(name), *_cancel(active))
     return build_decision(started, conditions, now, policy.waiting_interval, actions)
 
 
-def _is_cancelled(item: ImportObject) -> bool:
-    return item.spec is None or item.spec.cancel
+def _cancel(imports: Iterable[ImportObject]) -> tuple[Action, ...]:
+    """Cancels those that are not cancelled yet."""
+    active = (item for item in imports if item.spec is not None and not item.spec.cancel)
+    return tuple(CancelImport(item.meta.name, item.meta.uid) for item in active)
 
 
 def _describe(observed: ObservedSchedule, spec: ScheduleSpec, run: _Run, active: list[ImportObject]) -> ConditionSet:

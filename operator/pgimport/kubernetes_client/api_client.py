@@ -202,6 +202,11 @@ def is_policy_denial(message: str) -> bool:
     return any(words in message for words in ("denied the request", "denied request"))
 
 
+def is_failed_test(error: Invalid) -> bool:
+    """Tells whether a JSON patch was refused because the value that it tests is another one."""
+    return "the server rejected our request due to an error in our request" in str(error)
+
+
 def _api_error(method: str, path: str, status: int, data: bytes) -> PgimportError:
     """Builds the error with the verb, the path and the API server's message; never with the body that was sent."""
     reason = ""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from pgimport.kubernetes_client import api_paths
-from pgimport.kubernetes_client.api_client import Json, KubernetesClient
+from pgimport.kubernetes_client.api_client import Json, KubernetesClient, is_failed_test
 from pgimport.model.base_models import LenientModel, StrictModel
 from pgimport.model.errors import Conflict, Invalid, NotFound
 from pgimport.model.import_spec import ImportSpec
@@ -33,7 +33,6 @@ from pgimport.model.status import TERMINAL_STATES, ImportState, ImportStatus, Pr
 from pgimport.model.visible_text import show_controls_of_json
 from pgimport.model.webhooks import DeliveryState
 
-_FAILED_TEST = "the server rejected our request due to an error in our request"  # of the API server, for a JSON patch
 SpecT = TypeVar("SpecT", bound=StrictModel)
 StatusT = TypeVar("StatusT", bound=LenientModel)
 
@@ -199,7 +198,7 @@ def status_matches(cluster: KubernetesClient, key: ResourceKey, uid: str, *terms
     except NotFound:
         return False
     except Invalid as error:
-        if _FAILED_TEST not in str(error):
+        if not is_failed_test(error):
             raise
         return False
     return True
