@@ -26,7 +26,7 @@ def analyze_tables(
     with shadow.session("its tables were listed") as connection:
         tables = [table for table in read_tables_to_analyze(connection) if table not in analyzed]
     meter.begin(Stage.ANALYZE, len(tables))
-    return analyze_each(shadow, jobs, tables, meter.step)
+    return sorted(analyze_each(shadow, jobs, tables, meter.step).values())
 
 
 def read_tables_to_analyze(connection: Connection) -> list[RelationName]:
@@ -37,10 +37,10 @@ def read_tables_to_analyze(connection: Connection) -> list[RelationName]:
 
 def analyze_each(
     shadow: ShadowSessions, jobs: int, relations: Sequence[RelationName], report: Callable[[], None]
-) -> list[str]:
+) -> dict[RelationName, str]:
     """Runs ANALYZE in `jobs` parallel sessions, and calls `report` after each relation. Raises ImportStopped.
 
-    Returns a note for each relation whose ANALYZE the target refuses.
+    Returns the relations whose ANALYZE the target refuses, each with a note.
     """
     remaining: queue.SimpleQueue[RelationName] = queue.SimpleQueue()
     for relation in relations:
@@ -53,17 +53,17 @@ def analyze_each(
                     relation = remaining.get_nowait()
                 except queue.Empty:
                     return
-                notes.extend(analyze_relation(connection, relation))
+                notes.update((relation, note) for note in analyze_relation(connection, relation))
                 report()
 
-    notes: list[str] = []
+    notes: dict[RelationName, str] = {}
     sessions = min(jobs, len(relations))
     if sessions == 0:
-        return []
+        return notes
     with ThreadPoolExecutor(sessions) as pool:
         for future in [pool.submit(analyze_remaining) for _ in range(sessions)]:
             future.result()
-    return sorted(notes)
+    return notes
 
 
 def analyze_relation(connection: Connection, name: RelationName) -> list[str]:

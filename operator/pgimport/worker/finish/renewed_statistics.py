@@ -27,11 +27,11 @@ def renew_statistics(
     """
     with shadow.session("its tables were listed") as connection:
         tables = read_tables_to_analyze(connection)
-    analyze_each(shadow, jobs, [*tables, *views], meter.report_work)
+    refused = analyze_each(shadow, jobs, [*tables, *views], meter.report_work)
     with shadow.session("statistics of deleted rows were removed") as connection:
-        # ANALYZE keeps the statistics of a relation in which it finds no row.
+        # ANALYZE keeps the statistics of a relation in which it finds no row, or an error.
         clear = _clear if connection.info.server_version >= FIRST_WITH_CLEAR else _change_types
-        for relation in _read_emptied(connection, hidden=True):
+        for relation in [*refused, *_read_emptied(connection, hidden=True)]:
             clear(connection, relation)
             meter.report_work()
         for relation in _read_emptied(connection):  # for example those of CREATE STATISTICS
