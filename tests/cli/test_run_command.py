@@ -111,7 +111,8 @@ def test_a_golden_database_is_filled_and_copied(
         postgres18.execute("DROP DATABASE IF EXISTS cli_pr_7 WITH (FORCE)")
         postgres18.execute("DROP ROLE IF EXISTS cli_pr_7_owner")
     foreign = command_line.run(*copied_again, PGIMPORT_TARGET_URL=postgres18.url("postgres", ADMIN))
-    assert "NameTaken: database postgres exists" in foreign.err
+    assert "NameTaken: database postgres exists and is not of a copy that --from-golden made" in foreign.err
+    assert "(hint: Choose another --target or --owner.)" in foreign.err
     missing = command_line.run("run", "--from-golden", "nowhere", **target)
     assert "has no golden database nowhere (hint: Create it with `pgimport run --golden`.)" in missing.err
     _assert_clean(command_line, postgres18)

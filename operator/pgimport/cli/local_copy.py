@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pgimport.cli.console import Console
 from pgimport.cli.local_import import IMPORT_NAME, ImportFailed, ignore_signals
 from pgimport.cli.run_options import CopyOptions
+from pgimport.model.errors import Refused
 from pgimport.model.observations import MeasuredCopy
 from pgimport.model.owner_comment import OwnerComment, parse_shadow_record
 from pgimport.model.reasons import Failure, Reason
@@ -30,9 +31,11 @@ def copy_locally(options: CopyOptions, console: Console) -> None:
     console.print_step(f"copying {options.golden} into {options.database}")
     try:
         copy = ensure_copy(options.access, plan)
-    except BaseException:
+    except BaseException as error:
         ignore_signals()
         end_copy(options.access, options.database)  # otherwise the server continues its CREATE DATABASE
+        if isinstance(error, Refused) and error.failure.reason is Reason.NAME_TAKEN:
+            raise ImportFailed(_describe_foreign(error.failure)) from error
         raise
     _print_result(options, console, copy)
 
@@ -65,6 +68,12 @@ def _build_plan(options: CopyOptions) -> "CopyPlan":
         number=(target.copy_number or 0) + 1 if target.exists else target.copy_number or 1,
         needs_data=True,
     )
+
+
+def _describe_foreign(failure: Failure) -> Failure:
+    """Replaces the advice for a preview, to rename what exists: here, the user can have named a wrong target."""
+    message = failure.message.replace("was not created for this preview", "is not of a copy that --from-golden made")
+    return Failure(failure.reason, message, "Choose another --target or --owner.")
 
 
 def _print_result(options: CopyOptions, console: Console, copy: MeasuredCopy | None) -> None:
