@@ -14,6 +14,7 @@ SOURCE = """
 CREATE TABLE people (id int PRIMARY KEY, email text, tenant int);
 INSERT INTO people SELECT i, 'p' || i || '@example.com', i % 10 FROM generate_series(1, 100) AS i;
 CREATE MATERIALIZED VIEW addresses AS SELECT email FROM people;
+CREATE MATERIALIZED VIEW inverses AS SELECT 1 / id AS value FROM people;
 CREATE TABLE guarded (id int, secret text);
 INSERT INTO guarded VALUES (1, 'a'), (2, 'b');
 ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
@@ -78,7 +79,7 @@ ALTER TABLE hidden ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE FUNCTION inverse(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN 1 / $1; END';
 CREATE TABLE failing (id int, word text);
 INSERT INTO failing SELECT i, 'secret' || i % 3 FROM generate_series(1, 100) AS i;
-CREATE STATISTICS inverses ON inverse(id) FROM failing;
+CREATE STATISTICS inverse ON inverse(id) FROM failing;
 """
 # What the owner of the copy can read. A superuser reads the statistics that row security hides, too.
 SHOWN = """
@@ -123,6 +124,11 @@ def test_statistics_show_no_value_from_before_the_sql(
             "UPDATE people SET email = 'x';\nUPDATE nothing SET a = 1;",
             ["line 2", 'relation "nothing" does not exist', "42P01"],
             id="an error names its line",
+        ),
+        pytest.param(
+            "UPDATE people SET id = 0 WHERE id = 1",
+            ["after the SQL", "materialised view public.inverses cannot be refreshed: division by zero"],
+            id="a view that fails with the new values",
         ),
         pytest.param("\n-- see the wiki\n", ["it has no statement"], id="no statement"),
         pytest.param("\\i other.sql", ["commands of psql", "42601"], id="a command of psql"),

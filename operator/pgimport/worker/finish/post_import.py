@@ -22,6 +22,7 @@ from pgimport.worker.postgres.queries import read_query
 from pgimport.worker.postgres.server_errors import describe_message
 from pgimport.worker.postgres.session_settings import build_script_statement
 from pgimport.worker.postgres.shadow import DATABASE_SIZE, ShadowSessions
+from pgimport.worker.postgres.sqlstates import find_target_reason
 from pgimport.worker.report.periodic_call import PeriodicCall
 from pgimport.worker.report.progress_meter import ProgressMeter
 from pgimport.worker.verify.structure import compare_structures, read_structure
@@ -72,7 +73,13 @@ def _refresh_again(connection: Connection, populated: set[ViewName]) -> list[Vie
     rows = connection.execute(read_query("finish/materialized_views")).fetchall()
     views = [(schema, name) for schema, name, _ in rows if (schema, name) in populated]
     for view in views:
-        connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)))
+        try:
+            connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)))
+        except psycopg.Error as error:
+            if connection.closed or find_target_reason(error.sqlstate) is not Reason.RESTORE_FAILED:
+                raise
+            message = f"after the SQL of spec.postImport, materialised view {'.'.join(view)} cannot be refreshed"
+            raise ImportStopped(Failure(Reason.POST_IMPORT_FAILED, f"{message}: {describe_message(error)}")) from error
     return views
 
 
