@@ -66,8 +66,12 @@ def test_a_wait_ends_when_the_operator_has_done_what_the_spec_says(body: Json, c
 
 
 def test_a_second_reset_is_later_than_the_first_also_for_a_slow_clock() -> None:
-    late = a_preview(spec={"resetAt": a_time(3600)})
+    late = a_preview(spec={"resetAt": a_time(3600)}, resetAt=a_time(3600))
     assert next_date(late, "resetAt", NOW) == "2026-01-01T13:00:00.001Z"
+    removed = a_preview(resetAt=a_time(3600))  # by whoever applied the manifest again
+    assert next_date(removed, "resetAt", NOW) == "2026-01-01T13:00:00.001Z"
+    future = a_preview(spec={"resetAt": a_time(3600)})  # which has no effect until then
+    assert next_date(future, "resetAt", NOW) == "2026-01-01T12:10:00.000Z"
     assert next_date(a_preview(), "resetAt", NOW) == "2026-01-01T12:10:00.000Z"
 
 

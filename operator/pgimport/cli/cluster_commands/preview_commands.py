@@ -13,6 +13,7 @@ from pgimport.cli.cluster_commands.objects import Json, name_of, parse_time, rea
 from pgimport.cli.cluster_commands.outcomes import Outcome
 from pgimport.cli.cluster_commands.preview_connections import require_not_expired
 from pgimport.cli.cluster_commands.preview_pages import (
+    CLOCK_SKEW,
     build_preview_page,
     build_preview_table,
     decide_preview_ready,
@@ -99,9 +100,13 @@ def extend_previews(context: CommandContext, arguments: argparse.Namespace) -> i
 
 
 def next_date(body: Json, field: str, now: datetime) -> str:
-    """Returns the date that asks for one more reset or renewal: now, or just after the last one of a later clock."""
-    last = parse_time(read(body, "spec", field))
-    date = now if last is None or last < now else last + timedelta(milliseconds=1)
+    """Returns the date that asks for one more reset or renewal: now, or just after the last one of a later clock.
+
+    A date in the future, which the operator has not carried out, has no effect: the new date replaces it.
+    """
+    done, wanted = parse_time(read(body, "status", field)), parse_time(read(body, "spec", field))
+    last = [date for date in (done, wanted) if date is not None and (date is done or date <= now + CLOCK_SKEW)]
+    date = max([now, *(date + timedelta(milliseconds=1) for date in last)])
     return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
