@@ -200,6 +200,14 @@ def test_an_explanation_says_what_is_wrong_and_what_to_type(
     assert suggest_commands(body, around) == commands
 
 
+def test_a_copy_that_was_not_compared_is_not_said_to_be_verified() -> None:
+    verification = {"mode": "none", "verified": False, "notCompared": ["anything: spec.verify is none"]}
+    body = an_import("completed", "Completed", verification=verification)
+    assert "which was not verified" in explain(body, Surroundings())
+    text = "\n".join(draw(*build_import_page(body, NOW)))
+    assert "verified:\n  - nothing\n  - not compared: anything: spec.verify is none" in text
+
+
 @pytest.mark.parametrize(
     ("around", "text", "commands"),
     [
@@ -290,11 +298,14 @@ def test_a_report_lists_each_kind_of_entry() -> None:
     report = (
         '{"skipped": {"object": "table a.b", "why": "needs type t", "rows": 7, "sqlstate": "42501"}}\n'
         '{"check": {"name": "encoding", "status": "warn", "detail": "SQL_ASCII"}}\nnot JSON\n[1]\n{"omitted": 3}\n'
-        '{"difference": "of another version"}\n'
+        '{"difference": "of another version"}\n{"difference": {"table": "c", "sourceRows": 2, "targetRows": 2}}\n'
+        '{"difference": {"table": "d", "targetRows": 1}}\n'
     )
     assert [line for block in build_report_blocks([report]) for line in format_plain(block)] == [
         ["skipped:", "table a.b (7 rows): needs type t (42501)"],
         ["differs:", '"of another version"'],
+        ["differs:", "c: 2 rows on both sides, but not the same ones"],
+        ["differs:", "d: ? rows at the source, 1 row in the copy"],
         ["checks:", "warn encoding: SQL_ASCII"],
         ["left out because the report is too large:", "3 lines"],
     ]

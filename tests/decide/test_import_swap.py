@@ -18,14 +18,12 @@ from tests.support.samples import (
     observed_running_import,
 )
 
-from pgimport.decide.decision import (
-    OpenTarget,
-    Swap,
-)
+from pgimport.decide.conditions import READY
+from pgimport.decide.decision import OpenTarget, Swap
 from pgimport.decide.imports import decide_import
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.model.reasons import Reason
-from pgimport.model.status import ImportState, ImportStatus
+from pgimport.model.status import ImportState, ImportStatus, find_condition
 
 VERIFIED = a_running_status(shadow=a_shadow(verified=True), attempt_history=[an_attempt()])
 SWAP_BEGUN = a_running_status(shadow=a_shadow(verified=True, oid=200), attempt_history=[an_attempt()])
@@ -48,6 +46,15 @@ def test_a_shadow_whose_oid_is_written_is_swapped_in() -> None:
     decision = decide(verified(SWAP_BEGUN))
     assert decision.actions == (Swap(POD_UID),)
     assert decision.status.state is ImportState.RUNNING
+
+
+@pytest.mark.parametrize(("verify", "said"), [("counts", True), ("checksums", True), ("none", False)])
+def test_only_what_was_compared_is_said_to_be_verified(verify: str, said: bool) -> None:
+    swapped = a_swap(target_oid=200, shadow_oid=None)
+    decision = decide(verified(SWAP_BEGUN, swap=swapped, spec=an_import_spec(verify=verify)))
+    condition = find_condition(decision.status.conditions, READY)
+    assert condition is not None
+    assert ("imported, verified" in condition.message, "not verified" in condition.message) == (said, not said)
 
 
 def test_a_target_with_the_shadows_oid_completes_the_import() -> None:

@@ -7,13 +7,16 @@ from pgimport.decide.decision import IMMEDIATELY, Decision, OpenTarget, Swap
 from pgimport.decide.import_transitions import cancelled, completed, failed, running
 from pgimport.decide.observed_objects import ObservedImport
 from pgimport.decide.timeouts import find_swap_overdue
+from pgimport.model.import_choices import Verify
 from pgimport.model.import_spec import ImportSpec
 from pgimport.model.observations import ObservedSwap, Unreachable
 from pgimport.model.policy import Policy
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.status import ImportPhase, ImportStatus, Progress, Shadow, find_condition
 
-SWAP_BEGINS = in_progress(Reason.RUNNING, "The copy is verified. The swap begins.")
+VERIFIED = "The database is imported, verified and swapped in."
+UNVERIFIED = "The database is imported and swapped in. It was not verified: spec.verify is none."
+SWAP_BEGINS = in_progress(Reason.RUNNING, "The copy is complete. The swap begins.")
 
 
 def decide_swap(
@@ -33,11 +36,11 @@ def decide_swap(
     if isinstance(facts, Unreachable):
         return _wait(status, facts.failure.reason, facts.failure.message, now, policy)
     if facts is None:
-        message = f"The copy is verified. The swap waits for Project {spec.project}, which cannot be read."
+        message = f"The copy is complete. The swap waits for Project {spec.project}, which cannot be read."
         return _wait(status, Reason.PROJECT_NOT_READY, message, now, policy)
     if shadow.oid is not None and facts.target_oid == shadow.oid:
         swapped = status.model_copy(update={"progress": _finish_progress(status, now)})
-        return completed(swapped, "The database is imported, verified and swapped in.", now)
+        return completed(swapped, UNVERIFIED if spec.verify is Verify.NONE else VERIFIED, now)
     if not facts.target_open:
         # Open the target before any failure is returned: a failed import would never open it again.
         message = "A swap was interrupted. The operator opens the target and checks it again."
@@ -67,7 +70,7 @@ def _wait_for_copies(
     if shadow.verified_at is None or now - shadow.verified_at > limit / 2:  # not each time: each write is an event
         status = status.model_copy(update={"shadow": shadow.model_copy(update={"verified_at": now})})
     copies = f"{count} copies" if count > 1 else f"the copy {observed.copies[0]}"
-    message = f"The new data is verified. The swap waits for {copies} of the target to end."
+    message = f"The copy is complete. The swap waits for {copies} of the target to end."
     return running(status, in_progress(Reason.RUNNING, message), now, policy.retry_interval)
 
 

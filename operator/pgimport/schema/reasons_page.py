@@ -42,7 +42,7 @@ CONDITIONS: dict[Reason, str] = {
     Reason.STARTING: "The Job exists, and its pod has not started yet.",
     Reason.RUNNING: "An attempt is running. For a schedule: one of its imports has not ended.",
     Reason.RETRYING: "An attempt failed, and the next one is due.",
-    Reason.COMPLETED: "The target holds the verified import.",
+    Reason.COMPLETED: "The target holds the import, verified as `spec.verify` says.",
     Reason.NOTHING_REFUSED: "The target refused no object of the import.",
     Reason.OBJECTS_REFUSED: "The import skipped objects that the target refused, or that need such an object.",
     Reason.READY: "The Project or the PreviewDatabase can be used.",

@@ -46,6 +46,28 @@ def test_no_rate_is_shown_before_the_first_byte(api: Api, page: PageClient) -> N
     assert "B/s" not in page.get(f"/imports/{job_id}").text
 
 
+def test_a_copy_that_was_not_compared_is_not_said_to_differ(api: Api, page: PageClient) -> None:
+    job_id = start_import(api)
+    for verification, expected, absent in (
+        ({"mode": "none", "verified": False}, "Nothing was compared", "differs"),
+        ({"mode": "counts", "verified": True, "tables": 1, "rows": 2}, "is equal: 1 table, 2 rows, 0 seq", "differs"),
+        (
+            {"mode": "counts", "differences": [{"table": "a.b", "sourceRows": 1, "targetRows": 0}, {"table": "c"}]},
+            "<li>a.b: 1 row at the source, 0 rows in the copy</li><li>c: an unknown number of rows at",
+            "is equal",
+        ),
+        (
+            {"mode": "checksums", "differences": [{"table": "a.b", "sourceRows": 1, "targetRows": 1}]},
+            "<li>a.b: 1 row on both sides, but not the same ones</li>",
+            "is equal",
+        ),
+    ):
+        api.set_status(IMPORTS, job_id.partition(".")[2], state="failed", verification=verification)
+        text = page.get(f"/imports/{job_id}").text
+        assert expected in text
+        assert absent not in text
+
+
 def test_attempts_that_do_not_count_are_told_apart(api: Api, page: PageClient) -> None:
     """A list that somebody opened stays open in the next view by its id."""
     job_id = start_import(api)

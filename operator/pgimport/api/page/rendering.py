@@ -67,7 +67,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_show_value,
     )
-    environment.filters.update(bytes=format_bytes, time=format_minute, span=format_span)
+    environment.filters.update(bytes=format_bytes, count_of=format_count, time=format_minute, span=format_span)
     release = "-".join(hash_static(name) for name in STATIC_FILES)
     environment.globals.update(version=__version__, static=build_static_url, release=release)
     return environment
@@ -89,6 +89,13 @@ def format_bytes(number: int | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:.1f} TiB"
+
+
+def format_count(number: int | None, noun: str) -> str:
+    """Formats `1 row` or `75000 rows`; `an unknown number of rows` for None."""
+    if number is None:
+        return f"an unknown number of {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def format_minute(moment: datetime | None) -> str:

@@ -136,7 +136,11 @@ def _list_remaining(body: Json, around: Surroundings) -> list[str]:
         lacks = refused.get("status") == "False"
         if read(body, "spec", "dryRun"):
             return ["All checks have passed. A dry run imports nothing."]
-        holds = _describe_loss(body, around) or "The target holds the verified import."
+        holds = _describe_loss(body, around) or (
+            "The target holds the import, which was not verified: spec.verify is none."
+            if read(status, "verification", "mode") == "none"
+            else "The target holds the verified import."
+        )
         return [holds, *([str(refused.get("message"))] if lacks else [])]
     if state in ("failed", "cancelled"):
         return [UNCHANGED, "The import will not run again. A new one can."]

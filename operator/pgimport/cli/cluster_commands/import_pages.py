@@ -246,14 +246,23 @@ def describe_verification(verification: Json) -> list[str]:
         count_of(int(verification.get("rows") or 0), "row"),
         count_of(int(verification.get("sequences") or 0), "sequence"),
     ]
-    lines = [f"{verification.get('mode') or 'counts'}: {', '.join(compared)}"]
+    mode = str(verification.get("mode") or "counts")
+    lines = ["nothing"] if mode == "none" else [f"{mode}: {', '.join(compared)}"]
     if others := [f"{item['count']} × {item['kind']}" for item in verification.get("compared") or []]:
         lines.append(f"definitions: {', '.join(others)}")
     for item in verification.get("differences") or []:
-        rows = f"{item.get('sourceRows')} rows at the source, {item.get('targetRows')} in the copy"
-        lines.append(f"{item['table']} differs: {rows}")
+        lines.append(f"differs: {describe_difference(item)}")
     lines += [f"not compared: {text}" for text in verification.get("notCompared") or []]
     return lines
+
+
+def describe_difference(item: Json) -> str:
+    """Describes a table whose content differs. With checksums, the numbers of rows can be equal."""
+    source, target = item.get("sourceRows"), item.get("targetRows")
+    if source is not None and source == target:
+        return f"{item['table']}: {count_of(source, 'row')} on both sides, but not the same ones"
+    at_source, in_copy = (count_of("?" if count is None else count, "row") for count in (source, target))
+    return f"{item['table']}: {at_source} at the source, {in_copy} in the copy"
 
 
 def _describe_skipped(status: Json) -> tuple[str, list[str]]:
@@ -266,6 +275,6 @@ def _describe_skipped(status: Json) -> tuple[str, list[str]]:
 
 def describe_skipped_object(item: Json) -> str:
     """Describes a skipped object in one line."""
-    rows = f" ({item['rows']} rows)" if item.get("rows") else ""
+    rows = f" ({count_of(item['rows'], 'row')})" if item.get("rows") else ""
     sqlstate = f" ({item['sqlstate']})" if item.get("sqlstate") else ""
     return f"{item.get('object')}{rows}: {item.get('why') or item.get('reason') or ''}{sqlstate}"

@@ -113,7 +113,7 @@ def format_size(value: Any) -> str:
     return format_bytes(value) if isinstance(value, int) else NONE
 
 
-def count_of(count: int, noun: str) -> str:
+def count_of(count: int | str, noun: str) -> str:
     """Formats `1 table` or `3 tables`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 

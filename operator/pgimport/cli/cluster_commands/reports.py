@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pgimport.cli.cluster_commands.blocks import Block, Items
-from pgimport.cli.cluster_commands.import_pages import describe_skipped_object
+from pgimport.cli.cluster_commands.import_pages import describe_difference, describe_skipped_object
 
 
 def build_report_blocks(texts: Sequence[str]) -> list[Block]:
@@ -41,14 +41,10 @@ def _describe_failure(item: dict[str, Any]) -> str:
     return f"{item['reason']}: {item['message']}"
 
 
-def _describe_difference(item: dict[str, Any]) -> str:
-    return f"{item['table']}: {item.get('sourceRows')} rows at the source, {item.get('targetRows')} in the copy"
-
-
 _LISTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("failure", "failure", _describe_failure),
     ("skipped", "skipped", _describe_skipped),
-    ("difference", "differs", _describe_difference),
+    ("difference", "differs", describe_difference),
     ("notCompared", "not compared", str),
     ("note", "note", str),
     ("compared", "compared", lambda item: f"{item['count']} × {item['kind']}"),
