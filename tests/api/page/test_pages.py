@@ -46,6 +46,34 @@ def test_no_rate_is_shown_before_the_first_byte(api: Api, page: PageClient) -> N
     assert "B/s" not in page.get(f"/imports/{job_id}").text
 
 
+@pytest.mark.parametrize(
+    ("condition", "lost_at", "shown"),
+    [
+        ({"status": "True", "reason": "Ready"}, None, False),
+        ({"status": "True", "reason": "Ready"}, a_time(), True),
+        ({"status": "Unknown", "reason": "Pending"}, None, True),
+    ],
+    ids=["ready", "its content was lost", "a reset waits"],
+)
+def test_a_ready_preview_says_what_is_not_as_usual(
+    api: Api, page: PageClient, condition: dict[str, str], lost_at: str | None, shown: bool
+) -> None:
+    name = f"odd-{condition['status'].lower()}-{shown}".lower()
+    assert page.post("/previews", project="shop", name=name).status_code == 303
+    message = a_condition(message=f"about {name}", **condition)
+    lost = {"databaseLostAt": lost_at} if lost_at else {}
+    api.set_status(PREVIEWS, name, state="ready", conditions=[message], **lost)
+    assert (f"about {name}" in page.get("/previews").text) == shown
+
+
+def test_a_dry_run_has_one_phase(api: Api, page: PageClient) -> None:
+    job_id = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE, "dry_run": True}).json()["job"][
+        "id"
+    ]
+    api.set_status(IMPORTS, job_id.partition(".")[2], state="completed")
+    assert re.findall('<li class="(done|open)"', page.get(f"/imports/{job_id}").text) == ["done"]
+
+
 def test_a_copy_that_was_not_compared_is_not_said_to_differ(api: Api, page: PageClient) -> None:
     job_id = start_import(api)
     for verification, expected, absent in (

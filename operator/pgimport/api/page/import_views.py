@@ -105,7 +105,7 @@ def build_import_view(project: ProjectObject, import_object: ImportObject) -> Im
     return ImportView(
         row=build_import_row(project, import_object),
         import_object=import_object,
-        phases=list_phases(status.progress, state),
+        phases=list_phases(status.progress, state)[: 1 if spec is not None and spec.dry_run else None],
         message=ready.message if ready else "",
         attempts=list(reversed(status.attempt_history)),
         fully_imported=None if fully is None else fully.status is ConditionStatus.TRUE,

@@ -35,6 +35,8 @@ def build_preview_row(project: ProjectObject, preview: PreviewObject, now: datet
     spec, status = preview.spec, preview.status
     state = find_state(preview, now)
     ready, is_usable = find_condition(status.conditions, "Ready"), state is PreviewState.READY
+    # Also a usable preview can wait for a reset, or have lost its content.
+    is_odd = ready is not None and (ready.status is not ConditionStatus.TRUE or status.database_lost_at is not None)
     return PreviewRow(
         id=f"{project.meta.name}.{preview.meta.name}",
         name=preview.meta.name,
@@ -46,7 +48,7 @@ def build_preview_row(project: ProjectObject, preview: PreviewObject, now: datet
         age_seconds=(now - status.data_as_of).total_seconds() if status.data_as_of else None,
         data_as_of=status.data_as_of,
         expires_at=find_expiry(preview, spec) if spec else None,
-        message=ready.message if ready and ready.status is not ConditionStatus.TRUE and not is_usable else "",
+        message=ready.message if ready and is_odd else "",
         usable=state is not PreviewState.DELETING,
         expired=state is PreviewState.EXPIRED,
         connectable=is_usable and not preview.golden,
