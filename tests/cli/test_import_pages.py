@@ -173,15 +173,15 @@ OTHER_KEY = Surroundings(a_preview(), secret=SecretKeys(True, ["uri"]))
             ["PGIMPORT import report debian", "PGIMPORT preview psql pr-42"],
         ),
         (
-            an_import("completed", "Completed", spec={"dryRun": True, "target": None}),
+            an_import("completed", "Completed", spec={"dryRun": True, "target": None}, preflight={"ok": True}),
             Surroundings(),
             "All checks have passed.",
             ["PGIMPORT import preflight debian"],
         ),
         (
-            an_import("completed", "Completed", spec={"dryRun": True}),
+            an_import("completed", "Completed", spec={"dryRun": True}, preflight={"ok": False}),
             Surroundings(a_preview()),
-            "A dry run imports nothing.",
+            "Checks have failed, as an import would. A dry run imports nothing.",
             ["PGIMPORT import preflight debian"],
         ),
         (

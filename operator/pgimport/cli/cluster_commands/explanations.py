@@ -135,7 +135,12 @@ def _list_remaining(body: Json, around: Surroundings) -> list[str]:
         refused = find_condition(body, "FullyImported")
         lacks = refused.get("status") == "False"
         if read(body, "spec", "dryRun"):
-            return ["All checks have passed. A dry run imports nothing."]
+            passed = (
+                "All checks have passed."
+                if read(status, "preflight", "ok")
+                else "Checks have failed, as an import would."
+            )
+            return [f"{passed} A dry run imports nothing."]
         holds = _describe_loss(body, around) or (
             "The target holds the import, which was not verified: spec.verify is none."
             if read(status, "verification", "mode") == "none"
