@@ -66,12 +66,15 @@ def test_a_ready_preview_says_what_is_not_as_usual(
     assert (f"about {name}" in page.get("/previews").text) == shown
 
 
-def test_a_dry_run_has_one_phase(api: Api, page: PageClient) -> None:
+def test_a_dry_run_has_one_phase_and_may_complete_with_failed_checks(api: Api, page: PageClient) -> None:
     job_id = api.call("POST", "/projects/shop/imports", json={"source_url": SOURCE, "dry_run": True}).json()["job"][
         "id"
     ]
-    api.set_status(IMPORTS, job_id.partition(".")[2], state="completed")
-    assert re.findall('<li class="(done|open)"', page.get(f"/imports/{job_id}").text) == ["done"]
+    for ok in (True, False):
+        api.set_status(IMPORTS, job_id.partition(".")[2], state="completed", preflight={"ok": ok, "checks": []})
+        texts = [page.get(path).text for path in (f"/imports/{job_id}", "/imports")]
+        assert re.findall('<li class="(done|open)"', texts[0]) == ["done"]
+        assert ["checks failed" in text for text in texts] == [not ok] * 2
 
 
 def test_a_copy_that_was_not_compared_is_not_said_to_differ(api: Api, page: PageClient) -> None:

@@ -34,6 +34,7 @@ class ImportRow:
     reason: str
     created_at: datetime
     loss: int  # objects that the target refused
+    checks_failed: bool  # of a dry run, which completes nevertheless
 
 
 def build_import_row(project: ProjectObject, import_object: ImportObject) -> ImportRow:
@@ -55,7 +56,13 @@ def build_import_row(project: ProjectObject, import_object: ImportObject) -> Imp
         reason=ready.reason if ready and state is not ImportState.COMPLETED else "",
         created_at=import_object.meta.created_at,
         loss=status.refused or 0,
+        checks_failed=state is ImportState.COMPLETED and _is_refused_dry_run(import_object),
     )
+
+
+def _is_refused_dry_run(item: ImportObject) -> bool:
+    preflight = item.status.preflight
+    return item.spec is not None and item.spec.dry_run and preflight is not None and not preflight.ok
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
