@@ -19,6 +19,7 @@ from pgimport.cli.cluster_commands.blocks import Block, Items, Page, fit_columns
 from pgimport.cli.cluster_commands.drawing import draw_page
 from pgimport.cli.cluster_commands.explanations import SecretKeys, Surroundings, build_explanation, suggest_commands
 from pgimport.cli.cluster_commands.import_pages import build_import_page, build_import_table
+from pgimport.cli.cluster_commands.import_view import decide_import_end
 from pgimport.cli.cluster_commands.objects import exit_code_of, format_seconds
 from pgimport.cli.cluster_commands.reports import build_report_blocks
 
@@ -252,6 +253,25 @@ CHECKED = {"ok": False, "checks": []}
 )
 def test_a_retry_is_suggested_only_if_its_source_can_be_another_one(body: Json, command: str) -> None:
     assert suggest_commands(body, Surroundings(a_preview()))[-1] == f"PGIMPORT import {command}"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (an_import("completed", "Completed", refused=0), "completed"),
+        (an_import("completed", "Completed", refused=1), "completed, but the target refused 1 object"),
+        (an_import("completed", "Completed", spec={"dryRun": True}, preflight={"ok": True}), "completed"),
+        (
+            an_import("completed", "Completed", spec={"dryRun": True}, preflight={"ok": False}),
+            "completed, but checks failed",
+        ),
+        (an_import("failed", "DumpFailed"), "failed: DumpFailed"),
+    ],
+)
+def test_a_wait_says_how_the_import_has_ended(body: Json, text: str) -> None:
+    outcome = decide_import_end(body)
+    assert outcome is not None
+    assert outcome.message == f"import debian {text}"
 
 
 def test_objects_that_the_target_refused_are_part_of_the_explanation() -> None:

@@ -6,7 +6,16 @@ from contextlib import nullcontext
 from pgimport.cli.cluster_commands.blocks import Page, Table, raw, select_columns, shown
 from pgimport.cli.cluster_commands.command_context import IMPORTS, CommandContext
 from pgimport.cli.cluster_commands.import_pages import build_import_page, build_import_table
-from pgimport.cli.cluster_commands.objects import Json, exit_code_of, has_ended, name_of, reason_of, state_of
+from pgimport.cli.cluster_commands.objects import (
+    Json,
+    count_of,
+    exit_code_of,
+    has_ended,
+    name_of,
+    read,
+    reason_of,
+    state_of,
+)
 from pgimport.cli.cluster_commands.outcomes import Outcome
 from pgimport.cli.cluster_commands.screen import LiveView
 from pgimport.cli.cluster_commands.waiting import follow
@@ -16,8 +25,16 @@ def decide_import_end(body: Json) -> Outcome | None:
     """Returns the outcome of an import that has ended, with the exit code of its reason."""
     if not has_ended(body):
         return None
-    reason = "" if state_of(body) == "completed" else f": {reason_of(body)}"
-    return Outcome(exit_code_of(body), f"import {name_of(body)} {state_of(body)}{reason}")
+    remark = _describe_success(body) if state_of(body) == "completed" else f": {reason_of(body)}"
+    return Outcome(exit_code_of(body), f"import {name_of(body)} {state_of(body)}{remark}")
+
+
+def _describe_success(body: Json) -> str:
+    """Says what the user may not expect of an import that has completed; nothing if all is well."""
+    if read(body, "spec", "dryRun"):
+        return "" if read(body, "status", "preflight", "ok") else ", but checks failed"
+    refused = read(body, "status", "refused")
+    return f", but the target refused {count_of(refused, 'object')}" if refused else ""
 
 
 def watch_import(context: CommandContext, name: str, timeout: float | None = None) -> int:
