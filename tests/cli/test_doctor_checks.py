@@ -179,4 +179,6 @@ def test_objects_show_whether_the_operator_works() -> None:
     assert [sign for sign, _, _ in rows] == [Sign.FAIL, Sign.WARN, Sign.WARN]
     assert ["debian" in rows[0][2], "old" in rows[1][2], "ended" in rows[2][2]] == [True] * 3
     assert check_objects([an_import("running", "Running")], "imports", NOW)[0][0] is Sign.PASS
+    just_ended = an_import("failed", "DumpFailed", completedAt=a_time(540))
+    assert check_objects([just_ended], "imports", NOW)[0][0] is Sign.PASS
     assert check_objects([], "imports", NOW) == []

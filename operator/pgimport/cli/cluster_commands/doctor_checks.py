@@ -30,6 +30,7 @@ RESOURCES = ("postgresimports", "previewdatabases", "postgresimportschedules", "
 WATCH_NAMESPACES = "PGIMPORT_WATCH_NAMESPACES"
 UNKNOWN = "unknown"  # the version of what the chart has not installed
 UNSEEN_LIMIT = timedelta(minutes=2)  # an operator that works sees an object within seconds
+CLEANUP_LIMIT = timedelta(minutes=5)
 DELETION_LIMIT = timedelta(minutes=10)
 
 # API group, resource, verbs, and which commands need them.
@@ -190,7 +191,11 @@ def check_objects(items: Sequence[Json], noun: str, now: datetime) -> list[Row]:
         item for item in items if not is_observed(item) and _is_older(item, "creationTimestamp", UNSEEN_LIMIT, now)
     ]
     stuck = [item for item in items if _is_older(item, "deletionTimestamp", DELETION_LIMIT, now)]
-    left = [item for item in items if noun == "imports" and has_ended(item) and not read(item, "status", "cleanedUp")]
+    left = [
+        item
+        for item in items
+        if noun == "imports" and has_ended(item) and not read(item, "status", "cleanedUp") and _is_late(item, now)
+    ]
     rows: list[Row] = []
     if unseen:
         rows.append(
@@ -204,6 +209,12 @@ def check_objects(items: Sequence[Json], noun: str, now: datetime) -> list[Row]:
     if not rows and items:
         rows.append((Sign.PASS, noun, f"the operator has seen all {len(items)}"))
     return rows
+
+
+def _is_late(ended: Json, now: datetime) -> bool:
+    """Tells whether the clean-up of an import takes longer than usual."""
+    time = parse_time(read(ended, "status", "completedAt"))
+    return time is None or now - time > CLEANUP_LIMIT
 
 
 def _is_older(item: Json, field: str, limit: timedelta, now: datetime) -> bool:
