@@ -255,6 +255,18 @@ def test_a_dry_run_completes_with_its_report_whether_it_is_ok_or_not(ok: bool, t
     assert decision.status.shadow is None
 
 
+def test_between_two_attempts_nothing_has_a_rate() -> None:
+    copied = Progress(
+        phase=ImportPhase.DATA, percent=40, bytes_per_second=35_000_000, eta_seconds=51, waiting_for="a lock", at=RECENT
+    )
+    failed = a_finished_pod(import_=a_container("import", exit_code=13, ended_at=RECENT))
+    decision = decide(
+        observed_running_import(status=a_running_status(shadow=a_shadow(), progress=copied), pods=(failed,))
+    )
+    assert reason(decision) == Reason.RETRYING
+    assert decision.status.progress == Progress(phase=ImportPhase.DATA, percent=40, at=RECENT)
+
+
 def test_a_dry_run_that_did_not_reach_its_source_is_repeated() -> None:
     pod = a_pod(
         phase="Failed",

@@ -185,8 +185,16 @@ def _decide_progress(
     if pod is None and outcome is not None and outcome.failure is not None:
         conditions = _describe_retry(status, spec, outcome.failure, obstacle)
         status = status.model_copy(update={"retry_classification": outcome.failure.classification})
+    if conditions.reason is not Reason.RUNNING:
+        status = status.model_copy(update={"progress": _pause_progress(status.progress)})
     interval = timeouts.find_next_look(observed, status, spec, now, policy)
     return running(status, conditions, now, interval, actions)
+
+
+def _pause_progress(progress: Progress | None) -> Progress | None:
+    """Leaves out what is true only while an attempt works. Its rate is no rate any more after it has failed."""
+    ended = dict.fromkeys(("bytes_per_second", "eta_seconds", "waiting_for", "source_held_for"))
+    return progress.model_copy(update=ended) if progress is not None else None
 
 
 def _is_success(outcome: PodOutcome, spec: ImportSpec) -> bool:
