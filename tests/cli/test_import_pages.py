@@ -124,6 +124,28 @@ OTHER_KEY = Surroundings(a_preview(), secret=SecretKeys(True, ["uri"]))
             ],
         ),
         (
+            an_import(
+                "pending",
+                "ConfigMapMissing",
+                message="The import waits for ConfigMap mask with the key m.sql. The ConfigMap does not exist",
+                spec={"postImport": {"sqlConfigMapRef": {"name": "mask", "key": "m.sql"}}},
+            ),
+            Surroundings(a_preview()),
+            "ConfigMap mask with the key m.sql",
+            ["kubectl create configmap mask --from-file=m.sql=FILE NS"],
+        ),
+        (
+            an_import(
+                "pending",
+                "SourceSecretMissing",
+                message="The import waits for Secret ca with the key ca.crt. The Secret does not exist",
+                spec={"source": {"caSecretRef": {"name": "ca", "key": "ca.crt"}}},
+            ),
+            Surroundings(a_preview()),
+            "Secret ca with the key ca.crt",
+            ["kubectl create secret generic ca --from-file=ca.crt=FILE NS"],
+        ),
+        (
             an_import("pending", "TargetNotFound"),
             Surroundings(preview_missing=True),
             "PreviewDatabase pr-42 does not exist.",

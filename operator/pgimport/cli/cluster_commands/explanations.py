@@ -235,6 +235,8 @@ def _while_pending(body: Json, around: Surroundings, name: str, reason: str, pre
         source = f"{secret.get('name')}/{around.secret.keys[0]}"
         create = f"PGIMPORT import create NEW --preview {preview} --from-secret {source}"
         return [f"PGIMPORT import cancel {name}", create]
+    if (missing := _find_missing_mount(body, reason)) is not None:
+        return [missing]
     if around.preview is not None and state_of(around.preview) == "expired":
         return [f"PGIMPORT preview extend {preview}"]
     if reason == Reason.TARGET_NOT_READY:
@@ -244,3 +246,15 @@ def _while_pending(body: Json, around: Surroundings, name: str, reason: str, pre
     if reason in (Reason.PROJECT_NOT_READY, Reason.PROJECT_NOT_FOUND, ""):
         return ["PGIMPORT doctor"]
     return [f"PGIMPORT import get {name} --watch"]
+
+
+def _find_missing_mount(body: Json, reason: str) -> str | None:
+    """Returns the command that creates the SQL's ConfigMap or the CA's Secret, if the import waits for it."""
+    message = str(find_condition(body).get("message"))
+    for cause, kind, reference in (
+        (Reason.CONFIG_MAP_MISSING, "configmap", read(body, "spec", "postImport", "sqlConfigMapRef")),
+        (Reason.SOURCE_SECRET_MISSING, "secret generic", read(body, "spec", "source", "caSecretRef")),
+    ):
+        if reason == cause and reference and f" {reference.get('name')} " in message and "does not exist" in message:
+            return f"kubectl create {kind} {reference['name']} --from-file={reference.get('key')}=FILE NS"
+    return None
