@@ -31,7 +31,7 @@ from tests.support.samples import (
 )
 
 from pgimport.decide.observed_objects import ObservedImport
-from pgimport.model.observations import Unreachable
+from pgimport.model.observations import EVENT_NO_PULL_KEY, Unreachable
 from pgimport.model.project_status import ProjectStatus
 from pgimport.model.reasons import Failure, Reason
 from pgimport.model.resources import ImportObject, PreviewObject, ProjectObject
@@ -72,7 +72,8 @@ containers = st.one_of(
         waiting_reason=st.none() | st.just("ErrImagePull"),
         exit_code=st.none() | st.sampled_from([0, 1, 10, 40, 66, 77, 137, 143, 255]),
         ended_at=st.none() | times,
-        ended_reason=st.sampled_from([None, "OOMKilled", "Error"]),
+        ended_reason=st.sampled_from([None, "OOMKilled", "Error", "StartError", "ContainerStatusUnknown"]),
+        ended_message=st.sampled_from([None, "container init was OOM-killed"]),
     ),
 )
 pods = st.one_of(
@@ -83,11 +84,13 @@ pods = st.one_of(
         deleting=st.booleans(),
         disrupted=st.booleans(),
         reason=st.sampled_from([None, "Evicted"]),
+        broken_by=st.sampled_from([None, "container istio-init failed"]),
+        kept_by=st.sampled_from([(), ("istio-proxy",)]),
         preflight=containers | st.just(passed_preflight()),
         import_=containers,
         created_at=times,
     ),
-    st.builds(a_finished_pod, uids, disrupted=st.booleans()),
+    st.builds(a_finished_pod, uids, disrupted=st.booleans(), kept_by=st.sampled_from([(), ("istio-proxy",)])),
     st.builds(a_failed_pod, uids, st.sampled_from([Reason.SOURCE_UNREACHABLE, Reason.RESTORE_FAILED])),
     st.builds(a_copying_pod, uids),
 )
@@ -213,7 +216,7 @@ def any_observation(draw: st.DrawFn) -> ObservedImport:
         workload=draw(st.sampled_from([None, a_workload(), a_workload(message=None)])),
         pods=tuple(draw(st.lists(pods, max_size=2, unique_by=lambda pod: pod.uid))),
         progress=draw(progresses),
-        start_warning=draw(st.none() | st.just("FailedMount: no such Secret")),
+        start_warning=draw(st.sampled_from([None, "FailedMount: no such Secret", f"{EVENT_NO_PULL_KEY}: no key"])),
         swap_refusal=draw(st.none() | st.just(Failure(Reason.TARGET_NOT_REPLACEABLE, "it has another owner"))),
         server=draw(st.just(a_server()) | st.just(UNREACHABLE)) if starting else None,
         target_objects=draw(st.none() | st.just(()) | st.just(("table public.users",)) | st.just(UNREACHABLE)),
