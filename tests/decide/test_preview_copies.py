@@ -1,5 +1,6 @@
 """Previews of mode clone that copy another preview's database."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -87,6 +88,16 @@ def test_a_copy_that_waits_for_others_is_looked_at_less_often() -> None:
     waiting = decide(status=COPYING_STATUS, copying=ObservedCopy(number=1, started=False))
     assert (waiting.actions, reason(waiting), waiting.requeue_after) == ((), Reason.CLONING, timedelta(seconds=5))
     assert "waits until other copies have ended" in waiting.message
+
+
+def test_a_copy_that_waits_takes_the_source_that_the_project_names_now() -> None:
+    """The admin can have named another golden preview because the first one holds data that nobody may see."""
+    waiting = ObservedCopy(number=1, source="shop_other", started=False)
+    changed = decide(status=COPYING_STATUS, copying=waiting)
+    assert (changed.actions, changed.status.state) == ((ClaimServer(), BeginCopy(1)), PreviewState.PENDING)
+    assert decide(status=COPYING_STATUS, copying=replace(waiting, source=a_golden().database)).actions == ()
+    assert decide(status=COPYING_STATUS, copying=replace(waiting, started=True)).actions == ()
+    assert decide(status=COPYING_STATUS, copying=waiting, source=None).actions == ()
 
 
 def test_a_restarted_operator_begins_the_same_copy_again() -> None:

@@ -195,6 +195,18 @@ def test_a_copy_that_waits_is_cancelled_at_once(copies: BackgroundCopies, work: 
     assert last not in work.running
 
 
+def test_a_copy_that_waits_takes_another_source(copies: BackgroundCopies, work: Work) -> None:
+    for number in range(PER_PROJECT):
+        copies.begin(SERVER, "p", str(number), 1, work.copy(str(number)), "old")
+    copies.begin(SERVER, "p", "a", 1, work.copy("of the old source"), "old")
+    copies.begin(SERVER, "p", "a", 1, work.copy("of the new source"), "new")
+    copies.begin(SERVER, "p", "0", 1, work.copy("too late"), "new")
+    assert copies.look(SERVER, "a") == ObservedCopy(number=1, source="new", started=False)
+    work.end("0")
+    wait_for(lambda: "of the new source" in work.running)
+    assert not {"of the old source", "too late"} & set(work.running)
+
+
 def test_the_end_of_a_running_copy_can_be_awaited(copies: BackgroundCopies, work: Work) -> None:
     copies.begin(SERVER, "p", "a", 1, work.copy("a"))
     ended = copies.cancel(SERVER, "a")

@@ -7,7 +7,7 @@ each reset and each expiry needs a new one.
 from datetime import datetime, timedelta
 
 from pgimport.decide.conditions import ConditionSet, in_progress, ready, ready_reason, stalled
-from pgimport.decide.decision import IMMEDIATELY, BeginCopy, ClaimServer, Decision, build_decision
+from pgimport.decide.decision import IMMEDIATELY, Action, BeginCopy, ClaimServer, Decision, build_decision
 from pgimport.decide.observed_objects import ObservedPreview
 from pgimport.decide.preview_transitions import describe_state, in_state
 from pgimport.model.policy import Policy
@@ -67,7 +67,8 @@ def decide_copy(
         shown = begun if copying.number == number else unchanged
         interval = LOOK_INTERVAL if copying.started else WAITING_LOOK_INTERVAL
         conditions = in_progress(Reason.CLONING, message)
-        return build_decision(in_state(shown, PreviewState.PENDING), conditions, now, interval)
+        actions = _change_source(observed, source, now)
+        return build_decision(in_state(shown, PreviewState.PENDING), conditions, now, interval, actions)
     if (obstacle := _find_obstacle(observed, source, now)) is not None:
         return build_decision(in_state(unchanged, unchanged.state), obstacle, now, policy.waiting_interval)
     if copying is not None and copying.failure is not None and copying.number == number:
@@ -78,6 +79,16 @@ def decide_copy(
     conditions = in_progress(Reason.CLONING, f"The operator copies PreviewDatabase {source.preview_database}.")
     actions = (ClaimServer(), BeginCopy(number, source.disconnect))
     return build_decision(in_state(begun, PreviewState.PENDING), conditions, now, LOOK_INTERVAL, actions)
+
+
+def _change_source(observed: ObservedPreview, source: CopySource, now: datetime) -> tuple[Action, ...]:
+    """Gives a copy that waits another source, if the Project has named another one since."""
+    copying, preview = observed.copying, observed.source
+    if copying is None or copying.started or copying.source is None or preview is None:
+        return ()
+    if copying.source == preview.database or _find_obstacle(observed, source, now) is not None:
+        return ()
+    return ClaimServer(), BeginCopy(copying.number, source.disconnect)
 
 
 def _find_obstacle(observed: ObservedPreview, source: CopySource, now: datetime) -> ConditionSet | None:

@@ -154,6 +154,7 @@ class ObservedCopy:
     """A copy into a preview's database that this operator process works on."""
 
     number: int  # counts the copies of the preview
+    source: str | None = None  # name of the database that is copied
     started: bool = True  # False: it waits until other copies have ended
     failure: Failure | None = None  # None: it waits or runs. Otherwise it begins again after a pause.
     refused: bool = False  # the failure would be the same in a new attempt

@@ -126,7 +126,7 @@ def _begin_copy(context: ReconcileContext, observed: ObservedPreview, action: Be
         size_limit=project.spec.storage_limit_bytes,
     )
     copy = context.metrics.transitions.time_copy(lambda: ensure_copy(access, plan), time.monotonic)
-    context.copies.begin(access.address, project.meta.uid, preview.database, action.number, copy)
+    context.copies.begin(access.address, project.meta.uid, preview.database, action.number, copy, plan.source)
 
 
 def _end_copy(context: ReconcileContext, access: Access, database: str) -> None:

@@ -31,6 +31,7 @@ class _Copy:
     project: str
     number: int
     work: Callable[[], MeasuredCopy | None] = field(repr=False)
+    source: str | None
     failures: int = 0
     started: bool = False
     failure: Failure | None = None
@@ -49,19 +50,29 @@ class BackgroundCopies:
         self._lock = threading.Lock()
 
     def begin(
-        self, server: str, project: str, database: str, number: int, work: Callable[[], MeasuredCopy | None]
+        self,
+        server: str,
+        project: str,
+        database: str,
+        number: int,
+        work: Callable[[], MeasuredCopy | None],
+        source: str | None = None,
     ) -> None:
         """Begins a copy as soon as the limits allow it, unless a copy into this database waits, runs or pauses.
 
-        A new number begins at once after a failure: the user has asked for another copy.
+        A new number begins at once after a failure: the user has asked for another copy. A copy that waits keeps its
+        place and takes this source: the Project can name another one by now.
         """
         with self._lock:
             known = self._copies.get((server, database))
+            if known is not None and known.failure is None and not known.started:
+                known.work, known.source = work, source
+                return
             again = known is not None and known.number == number
             if known is not None and (known.failure is None or (again and self._clock() < known.next_attempt)):
                 return
             failures = known.failures if known is not None and again else 0
-            self._copies[server, database] = _Copy(project, number, work, failures)
+            self._copies[server, database] = _Copy(project, number, work, source, failures)
             self._start_waiting(server)
 
     def look(self, server: str, database: str) -> ObservedCopy | None:
@@ -74,7 +85,11 @@ class BackgroundCopies:
             if known is None or (known.failure is not None and self._clock() >= known.next_attempt):
                 return None
             return ObservedCopy(
-                number=known.number, started=known.started, failure=known.failure, refused=known.refused
+                number=known.number,
+                source=known.source,
+                started=known.started,
+                failure=known.failure,
+                refused=known.refused,
             )
 
     def read_measured(self, server: str, project: str) -> MeasuredCopy | None:
