@@ -113,3 +113,5 @@ def test_a_clone_waits_for_the_projects_primary() -> None:
     decision = cloning(status=NEW, project=a_project())
     assert (decision.actions, reason(decision)) == ((), Reason.PRIMARY_MISSING)
     assert decision.status.observed_generation == 1
+    failed = a_ready_status(state=PreviewState.FAILED, database=None)
+    assert cloning(status=failed, project=a_project()).status.state is PreviewState.PENDING

@@ -176,6 +176,12 @@ def test_a_copy_that_cannot_begin_changes_nothing_and_says_why(
     assert (decision.status.clones, decision.status.reset_at) == (status.clones, None)
 
 
+def test_a_copy_that_waits_after_a_failure_is_pending() -> None:
+    """For example because there is a place again. A client would take the state `failed` for the end."""
+    failed = a_ready_status(state=PreviewState.FAILED, database=None)
+    assert decide(status=failed, source=None).status.state is PreviewState.PENDING
+
+
 def test_any_preview_may_be_copied_if_its_sessions_may_end() -> None:
     decision = decide(DISCONNECTING, source=a_golden(golden=False))
     assert decision.actions == (ClaimServer(), BeginCopy(1, disconnect=True))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pgimport.decide.conditions import ConditionSet, in_progress, ready, ready_reason, stalled
 from pgimport.decide.decision import IMMEDIATELY, Action, BeginCopy, ClaimServer, Decision, build_decision
 from pgimport.decide.observed_objects import ObservedPreview
-from pgimport.decide.preview_transitions import describe_state, in_state
+from pgimport.decide.preview_transitions import describe_state, in_state, in_waiting_state
 from pgimport.model.policy import Policy
 from pgimport.model.preview_spec import CopySource, PreviewMode, PreviewSpec
 from pgimport.model.project_spec import ProjectSpec
@@ -70,7 +70,7 @@ def decide_copy(
         actions = _change_source(observed, source, now)
         return build_decision(in_state(shown, PreviewState.PENDING), conditions, now, interval, actions)
     if (obstacle := _find_obstacle(observed, source, now)) is not None:
-        return build_decision(in_state(unchanged, unchanged.state), obstacle, now, policy.waiting_interval)
+        return build_decision(in_waiting_state(unchanged), obstacle, now, policy.waiting_interval)
     if copying is not None and copying.failure is not None and copying.number == number:
         message = copying.failure.format_with_hint()
         build, state = (stalled, PreviewState.FAILED) if copying.refused else (in_progress, PreviewState.PENDING)

@@ -18,6 +18,12 @@ def in_state(status: PreviewStatus, state: PreviewState | None) -> PreviewStatus
     return status.model_copy(update={"state": state or PreviewState.PENDING})
 
 
+def in_waiting_state(status: PreviewStatus) -> PreviewStatus:
+    """Returns the status of a preview that waits: a ready or expired one stays so, any other is pending."""
+    keeps_state = status.state in (PreviewState.READY, PreviewState.EXPIRED)
+    return in_state(status, status.state if keeps_state else PreviewState.PENDING)
+
+
 def describe_state(status: PreviewStatus) -> str:
     """Returns the state with the cause that the preview's own condition gives, for whoever waits for the preview."""
     condition = find_condition(status.conditions, READY)

@@ -28,6 +28,7 @@ from pgimport.decide.preview_transitions import (
     delay_reset,
     find_interval,
     in_state,
+    in_waiting_state,
     refuse_future_dates,
 )
 from pgimport.decide.wake_targets import wake_after_preview
@@ -68,10 +69,7 @@ def _decide(observed: ObservedPreview, now: datetime, policy: Policy) -> Decisio
         return build_decision(in_state(status, PreviewState.FAILED), conditions, now, LONGEST_INTERVAL)
     assert item.spec is not None  # noqa: S101 (_find_refusal has refused a spec that cannot be read)
     if (wait := _wait_for_project(observed, item.spec)) is not None:
-        keeps_state = status.state in (PreviewState.READY, PreviewState.EXPIRED)
-        return build_decision(
-            in_state(status, status.state if keeps_state else PreviewState.PENDING), wait, now, policy.waiting_interval
-        )
+        return build_decision(in_waiting_state(status), wait, now, policy.waiting_interval)
     if FINALIZER_PREVIEW not in item.meta.finalizers:
         conditions = in_progress(Reason.PENDING, "The operator creates the database.")
         return build_decision(in_state(status, status.state), conditions, now, IMMEDIATELY, (SetFinalizer(True),))
@@ -249,7 +247,7 @@ def _decide_clone(
         message = "A preview with mode clone waits for spec.primary of its Project, which names the database to copy."
         unchanged = observed.object.status.model_copy(update={"observed_generation": meta.generation})
         conditions = in_progress(Reason.PRIMARY_MISSING, message)
-        return build_decision(in_state(unchanged, unchanged.state), conditions, now, policy.waiting_interval)
+        return build_decision(in_waiting_state(unchanged), conditions, now, policy.waiting_interval)
     if name is None or ensure.recreate or created.state is PreviewState.EXPIRED:
         number = (created.clones or 0) + 1
         name = clone_name(meta.name, meta.uid, number)
