@@ -599,3 +599,13 @@ def test_a_thousand_skipped_objects_fit_into_the_message_and_little_memory(
     assert [check.name for check in report.checks] == ALL_CHECKS
     assert len(build_termination_message(result).encode()) <= 4000
     assert peak < MEMORY_LIMIT
+
+
+def test_a_ca_without_a_certificate_is_named(bench: Bench) -> None:
+    """Before, the message was OpenSSL's: `NO_CERTIFICATE_OR_CRL_FOUND`."""
+    bench.source_url = bench.source_url.replace("sslmode=disable", "sslmode=verify-full")
+    (bench.home / "ca").write_text("no certificate")
+    failure = bench.preflight().failure
+    assert failure is not None
+    assert failure.reason is Reason.SOURCE_TLS_FAILED
+    assert failure.message == "the secret of spec.source.caSecretRef does not hold a PEM certificate"

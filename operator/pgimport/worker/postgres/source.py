@@ -1,5 +1,6 @@
 """Reads the source's URL, checks its address and opens connections to it."""
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -135,7 +136,18 @@ def _add_ca(endpoint: Endpoint, url: SourceURL, ca: Path | None) -> Endpoint:
                 " it: write sslmode=verify-full (or verify-ca) into the source URL",
             )
         )
+    check_ca(ca)
     return replace(endpoint, sslrootcert=str(ca))
+
+
+def check_ca(ca: Path) -> None:
+    """Raises ImportStopped if the file of the user's CA has no certificate."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca)
+    except OSError:  # an SSLError, too
+        message = "the secret of spec.source.caSecretRef does not hold a PEM certificate"
+        advice = "Write the CA's certificate into it, as text between BEGIN CERTIFICATE and END CERTIFICATE."
+        raise ImportStopped(Failure(Reason.SOURCE_TLS_FAILED, message, advice)) from None
 
 
 def open_source_connection(endpoint: Endpoint, enter: Callable[[Endpoint], Connection] = connect) -> Connection:

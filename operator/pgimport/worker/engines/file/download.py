@@ -20,7 +20,7 @@ from pgimport.model.reasons import Failure, Reason
 from pgimport.model.source_url import FileURL, parse_file_url
 from pgimport.worker.engines.file.dump_stream import SMALLER_DUMP, ByteReader
 from pgimport.worker.postgres.errors import ImportStopped
-from pgimport.worker.postgres.source import DumpLocation, FileLocation
+from pgimport.worker.postgres.source import DumpLocation, FileLocation, check_ca
 
 CONNECT_TIMEOUT = 10  # seconds
 READ_TIMEOUT = 30  # seconds without a byte
@@ -191,13 +191,11 @@ def _send_request(source: FileLocation) -> tuple[http.client.HTTPConnection, htt
 
 
 def _build_context(source: FileLocation) -> ssl.SSLContext:
-    """Trusts only the user's CA if there is one, and the system's CAs otherwise."""
-    try:
-        return ssl.create_default_context(cafile=str(source.ca) if source.ca else None)
-    except (OSError, ssl.SSLError):
-        message = "the secret of spec.source.caSecretRef does not hold a PEM certificate"
-        advice = "Write the CA's certificate into it, as text between BEGIN CERTIFICATE and END CERTIFICATE."
-        raise ImportStopped(Failure(Reason.SOURCE_TLS_FAILED, message, advice)) from None
+    """Trusts only the user's CA if there is one, and the system's CAs otherwise. Raises ImportStopped."""
+    if source.ca is None:
+        return ssl.create_default_context()
+    check_ca(source.ca)
+    return ssl.create_default_context(cafile=str(source.ca))
 
 
 def _read_location(source: FileLocation, response: http.client.HTTPResponse) -> FileURL:
