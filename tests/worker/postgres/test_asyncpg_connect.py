@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -15,8 +16,11 @@ from tests.support.postgres import PostgresServer
 from tests.support.tcp_proxies import CHUNK, TcpProxy, listen, read_exactly
 from tests.worker.superuser_endpoint import build_superuser_endpoint
 
+from pgimport.model.reasons import Reason
 from pgimport.worker.postgres import asyncpg_connect
 from pgimport.worker.postgres.asyncpg_connect import build_loop_factory, connect_asyncpg, noticing_loss
+from pgimport.worker.postgres.errors import ImportStopped
+from pgimport.worker.postgres.source import open_source_connection
 
 ALERT_BYTES = 19  # of an alert of TLS 1.3, such as close_notify: two, the real type of the record, and a tag of 16
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'unusable'"
@@ -88,3 +92,27 @@ def test_a_session_that_the_server_has_ended_is_lost(is_closed: bool) -> None:
         raise error if is_closed else asyncpg.InternalClientError(words)
     with pytest.raises(type(error) if not is_closed else ConnectionResetError), noticing_loss(connection):
         raise error
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        pytest.param(struct.pack("!i", 7), "GSSAPI", id="GSSAPI"),
+        pytest.param(b"", "", id="a malformed one"),
+    ],
+)
+def test_an_authentication_that_asyncpg_does_not_know_has_a_reason(
+    postgres16: PostgresServer, request_: bytes, words: str
+) -> None:
+    """Before, the worker ended with InternalClientError: gssapi module not found; please install asyncpg[gssauth]."""
+
+    def serve(client: socket.socket, _: TcpProxy) -> None:
+        client.recv(CHUNK)
+        client.sendall(b"R" + struct.pack("!i", 4 + len(request_)) + request_)
+        client.recv(CHUNK)
+
+    with listen(serve) as proxy, pytest.raises(ImportStopped) as stopped:
+        open_source_connection(build_superuser_endpoint(replace(postgres16, port=proxy.port), "postgres"))
+    assert stopped.value.failure.reason is Reason.SOURCE_AUTH_FAILED
+    assert words in stopped.value.failure.message
+    assert "asyncpg" not in stopped.value.failure.message

@@ -133,6 +133,8 @@ async def _connect(endpoint: Endpoint) -> asyncpg.Connection:
                 **({"options": endpoint.options} if endpoint.options else {}),
             },
         )
+    except asyncpg.InternalClientError as error:  # such as of GSSAPI: libpq's words say more
+        raise asyncpg.InterfaceError("") from error
     except asyncpg.ConnectionDoesNotExistError as error:
         raise error.__cause__ if isinstance(error.__cause__, ClearPasswordRefused) else error from None
     try:
