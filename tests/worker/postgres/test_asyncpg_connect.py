@@ -94,25 +94,37 @@ def test_a_session_that_the_server_has_ended_is_lost(is_closed: bool) -> None:
         raise error
 
 
+AUTHENTICATED = b"R" + struct.pack("!ii", 8, 0)
+READY = b"Z" + struct.pack("!i", 5) + b"I"
+
+
 @pytest.mark.parametrize(
-    ("request_", "words"),
+    ("answer", "reason", "words"),
     [
-        pytest.param(struct.pack("!i", 7), "GSSAPI", id="GSSAPI"),
-        pytest.param(b"", "", id="a malformed one"),
+        pytest.param(b"R" + struct.pack("!ii", 8, 7), Reason.SOURCE_AUTH_FAILED, "GSSAPI", id="GSSAPI"),
+        pytest.param(b"R" + struct.pack("!i", 4), Reason.SOURCE_AUTH_FAILED, "", id="no method"),
+        pytest.param(
+            AUTHENTICATED + READY,
+            Reason.SOURCE_UNREACHABLE,
+            "server closed",
+            id="no version",
+            # Of asyncpg's Connection, which was not constructed to its end.
+            marks=pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+        ),
     ],
 )
-def test_an_authentication_that_asyncpg_does_not_know_has_a_reason(
-    postgres16: PostgresServer, request_: bytes, words: str
+def test_a_login_that_asyncpg_does_not_understand_has_a_reason(
+    postgres16: PostgresServer, answer: bytes, reason: Reason, words: str
 ) -> None:
     """Before, the worker ended with InternalClientError: gssapi module not found; please install asyncpg[gssauth]."""
 
     def serve(client: socket.socket, _: TcpProxy) -> None:
         client.recv(CHUNK)
-        client.sendall(b"R" + struct.pack("!i", 4 + len(request_)) + request_)
+        client.sendall(answer)
         client.recv(CHUNK)
 
     with listen(serve) as proxy, pytest.raises(ImportStopped) as stopped:
         open_source_connection(build_superuser_endpoint(replace(postgres16, port=proxy.port), "postgres"))
-    assert stopped.value.failure.reason is Reason.SOURCE_AUTH_FAILED
+    assert stopped.value.failure.reason is reason
     assert words in stopped.value.failure.message
     assert "asyncpg" not in stopped.value.failure.message

@@ -137,6 +137,10 @@ async def _connect(endpoint: Endpoint) -> asyncpg.Connection:
         raise asyncpg.InterfaceError("") from error
     except asyncpg.ConnectionDoesNotExistError as error:
         raise error.__cause__ if isinstance(error.__cause__, ClearPasswordRefused) else error from None
+    except SESSION_ERRORS:
+        raise
+    except Exception as error:  # for example AttributeError: the server has sent no version
+        raise ConnectionResetError("the server does not answer as PostgreSQL does") from error
     try:
         with noticing_loss(connection):
             await connection.execute(build_session_statement(endpoint.lock_seconds, endpoint.search_path))
