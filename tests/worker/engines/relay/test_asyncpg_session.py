@@ -62,6 +62,29 @@ def test_a_stream_that_is_stopped_after_the_begin_of_its_step_ends(
     assert "the stream was stopped" in messages[0]
 
 
+def copy_in_vain(session: AsyncpgSession, step: RowsStep) -> StepFailed:
+    """Opens the session, copies the step and returns its error. Fails if the step does not end."""
+    errors: list[StepFailed] = []
+    ended = Event()
+
+    def copy() -> None:
+        session.open()
+        try:
+            session.copy_step(step, lambda _oid, _count: None)
+        except StepFailed as error:
+            errors.append(error)
+        finally:
+            ended.set()
+            session.close()
+
+    thread = Thread(target=copy, daemon=True)
+    thread.start()
+    assert ended.wait(20)
+    thread.join()
+    (error,) = errors
+    return error
+
+
 def end_and_read_on(client: socket.socket) -> None:
     """Ends the connection towards the client, whose last bytes are still read."""
     client.shutdown(socket.SHUT_WR)
@@ -116,25 +139,7 @@ def test_a_target_that_is_lost_while_rows_wait_to_be_sent_ends_the_step(
         ((snapshot,),) = holder.execute("SELECT pg_export_snapshot()").fetchall()
         source = build_superuser_endpoint(postgres16, source_dbname)
         shadow = build_superuser_endpoint(replace(postgres16, port=proxy.port), shadow_dbname)
-        errors: list[StepFailed] = []
-        ended = Event()
-
-        def copy() -> None:
-            session = AsyncpgSession(source, shadow, snapshot)
-            session.open()
-            try:
-                session.copy_step(step, lambda _oid, _count: None)
-            except StepFailed as error:
-                errors.append(error)
-            finally:
-                ended.set()
-                session.close()
-
-        thread = Thread(target=copy, daemon=True)
-        thread.start()
-        assert ended.wait(20)
-        thread.join()
-    (error,) = errors
+        error = copy_in_vain(AsyncpgSession(source, shadow, snapshot), step)
     assert error.connection_lost
     assert "the target failed while the rows of public.items were copied" in error.failure.message
 
@@ -173,7 +178,7 @@ def test_a_source_that_is_lost_while_no_rows_can_be_written_ends_the_step(
     make_certificates(tmp_path, "localhost")
     table = Table(1, "public", "items", partitioned=False, bytes=0, counted_as=None, readable=True)
     step = RowsStep((TableCopy(table, ("note",)),), Driver.ASYNCPG)
-    is_full, ended = Event(), Event()
+    is_full = Event()
     with (
         postgres16.database("lost_source") as source_dbname,
         postgres16.database("lost_shadow") as shadow_dbname,
@@ -199,22 +204,6 @@ def test_a_source_that_is_lost_while_no_rows_can_be_written_ends_the_step(
 
         monkeypatch.setattr(asyncpg_session, "RowBuffer", FullBuffer)
         monkeypatch.setattr(asyncpg_session, "LOSS_SECONDS", 0.1)
-        errors: list[StepFailed] = []
-
-        def copy() -> None:
-            session.open()
-            try:
-                session.copy_step(step, lambda _oid, _count: None)
-            except StepFailed as error:
-                errors.append(error)
-            finally:
-                ended.set()
-                session.close()
-
-        thread = Thread(target=copy, daemon=True)
-        thread.start()
-        assert ended.wait(20)
-        thread.join()
-    (error,) = errors
+        error = copy_in_vain(session, step)
     assert error.connection_lost
     assert "the source failed while the rows of public.items were copied" in error.failure.message
