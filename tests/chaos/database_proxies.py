@@ -187,12 +187,16 @@ def run_target_proxy(
 
 @contextmanager
 def run_source_proxy(phase_trigger: PhaseTrigger, address: str, server: tuple[str, int]) -> Iterator[DatabaseProxy]:
-    """Run the proxy of the source server. It reports each new connection to the phase trigger."""
+    """Run the proxy of the source server. It reports new connections and what clients send to the phase trigger."""
+
+    def observe(data: bytes, is_client: bool) -> None:
+        if is_client:
+            phase_trigger.observe(Connection.SOURCE, data.decode(errors="replace"))
 
     def serve(client: socket.socket, _: TcpProxy) -> None:
         phase_trigger.observe(Connection.SOURCE, "connect")
         with suppress(ConnectionError):
-            pass_on(client, server, lambda _data, _is_client: None)
+            pass_on(client, server, observe)
 
     with listen(serve, (address, 0)) as proxy:
         yield DatabaseProxy(address, proxy)

@@ -7,10 +7,11 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """The phases of an import, in their order."""
+    """The phases of an import, in their order. The engine `relay` reads the source in the phase of the data."""
 
     PREFLIGHT = "preflight"
     GATE = "gate"
+    READ = "read"
     SCHEMA = "schema"
     DATA = "data"
     INDEXES = "indexes"
@@ -31,6 +32,7 @@ class Connection(StrEnum):
 _FIRST_STATEMENTS: dict[Phase, tuple[Connection, re.Pattern[str]]] = {
     Phase.PREFLIGHT: (Connection.SOURCE, re.compile("connect")),
     Phase.GATE: (Connection.ADMIN, re.compile(r"ALTER ROLE \S+ LOGIN$")),
+    Phase.READ: (Connection.SOURCE, re.compile("COPY .+ TO stdout")),
     Phase.SCHEMA: (Connection.WORKER, re.compile(r"(?m)^CREATE TABLE")),
     Phase.DATA: (Connection.WORKER, re.compile(r"(?m)^COPY .* FROM ")),
     Phase.INDEXES: (Connection.WORKER, re.compile(r"(?m)^CREATE (UNIQUE )?INDEX|ADD CONSTRAINT")),

@@ -18,7 +18,8 @@ from tests.cluster.instance import this_instance
 from tests.e2e.postgres_pods import EMBEDDED, Postgres
 from tests.support import kubectl
 
-PREFLIGHT, GATE, SCHEMA, DATA, INDEXES, VERIFY, SWAP, DROP = Phase
+PREFLIGHT, GATE, READ, SCHEMA, DATA, INDEXES, VERIFY, SWAP, DROP = Phase
+ALL_PHASES = (PREFLIGHT, GATE, SCHEMA, DATA, INDEXES, VERIFY, SWAP, DROP)
 POD_PHASES = (PREFLIGHT, GATE, SCHEMA, DATA, INDEXES, VERIFY)
 SOURCE_PHASES = (PREFLIGHT, SCHEMA, DATA, INDEXES, VERIFY)  # a connection to the source is open
 TARGET_PHASES = (GATE, SCHEMA, DATA, INDEXES, VERIFY, SWAP, DROP)  # a connection to the target server is open
@@ -138,12 +139,7 @@ def _on_target_proxy(act: Callable[[DatabaseProxy], EndFault]) -> Callable[[Chao
     return lambda environment, _name: act(environment.target_proxy)
 
 
-_TABLE: tuple[tuple[PhaseFault, Collection[Phase]], ...] = (
-    (PhaseFault("worker killed", _kill_worker), POD_PHASES),
-    (PhaseFault("worker stopped for 6 s", _stop_worker, 6), (SCHEMA, DATA, INDEXES, VERIFY)),
-    (PhaseFault("worker stopped for good", _stop_worker, None, ("Stalled",), SHORT_STALL), POD_PHASES),
-    (PhaseFault("operator killed, back after 3 s", _kill_operator, 3), tuple(Phase)),
-    (PhaseFault("operator stopped for 10 s", _stop_operator, 10), tuple(Phase)),
+_SOURCE_FAULTS: tuple[tuple[PhaseFault, Collection[Phase]], ...] = (
     (PhaseFault("source server crashed", _at_source(_crash_server)), SOURCE_PHASES),
     (PhaseFault("source server restarted", _at_source(_restart_server)), (SCHEMA, DATA, VERIFY)),
     (PhaseFault("source server stopped for 10 s", _at_source(_stop_server), 10), (PREFLIGHT, DATA, VERIFY)),
@@ -155,6 +151,13 @@ _TABLE: tuple[tuple[PhaseFault, Collection[Phase]], ...] = (
     ),
     # Longer than a session survives: the attempt ends, and the next one completes.
     (PhaseFault("source silent for 75 s", _on_source_proxy(_silence), 75), (DATA,)),
+)
+_OTHER_FAULTS: tuple[tuple[PhaseFault, Collection[Phase]], ...] = (
+    (PhaseFault("worker killed", _kill_worker), POD_PHASES),
+    (PhaseFault("worker stopped for 6 s", _stop_worker, 6), (SCHEMA, DATA, INDEXES, VERIFY)),
+    (PhaseFault("worker stopped for good", _stop_worker, None, ("Stalled",), SHORT_STALL), POD_PHASES),
+    (PhaseFault("operator killed, back after 3 s", _kill_operator, 3), ALL_PHASES),
+    (PhaseFault("operator stopped for 10 s", _stop_operator, 10), ALL_PHASES),
     (PhaseFault("target silent for 75 s, while rows are sent", _on_target_proxy(_silence), 75), (DATA,)),
     (PhaseFault("target server crashed", _at_target(_crash_server)), TARGET_PHASES),
     (PhaseFault("target server restarted", _at_target(_restart_server)), (DATA, VERIFY, SWAP)),
@@ -162,16 +165,18 @@ _TABLE: tuple[tuple[PhaseFault, Collection[Phase]], ...] = (
     (PhaseFault("connections to the target cut", _on_target_proxy(_cut)), TARGET_PHASES),
     (PhaseFault("target silent for 15 s", _on_target_proxy(_silence), 15), (GATE, SCHEMA, DATA, SWAP, DROP)),
     (PhaseFault("kubelet killed, back after 10 s", _kill_node_program("kubelet"), 10), (PREFLIGHT, DATA, VERIFY, DROP)),
-    (PhaseFault("API server killed, back after 5 s", _kill_node_program("kube-apiserver"), 5), tuple(Phase)),
+    (PhaseFault("API server killed, back after 5 s", _kill_node_program("kube-apiserver"), 5), ALL_PHASES),
     (PhaseFault("scratch full", _fill_scratch, None, ("ScratchFull",), SMALL_SCRATCH), (DATA,)),
     (PhaseFault("node lost for good", _lose_node, None, ("Stalled",), SHORT_STALL), (DATA, VERIFY)),
     (PhaseFault("etcd killed, back after 30 s", _kill_node_program("etcd"), 30), (DATA, VERIFY, SWAP)),
 )
 
-CELLS = [(fault, phase) for fault, phases in _TABLE for phase in phases]
-# The engines differ only in these phases.
+CELLS = [(fault, phase) for fault, phases in (*_SOURCE_FAULTS, *_OTHER_FAULTS) for phase in phases]
+# The engines differ only in these phases. pg_dump has read the source before the target gets the schema.
 DUMP_CELLS = [
     (replace(fault, spec={**fault.spec, "engine": "dump"}), phase)
-    for fault, phase in CELLS
-    if phase in (SCHEMA, DATA, INDEXES)
+    for fault, phase in (
+        *((fault, READ) for fault, phases in _SOURCE_FAULTS if DATA in phases),
+        *((fault, phase) for fault, phases in _OTHER_FAULTS for phase in phases if phase in (SCHEMA, DATA, INDEXES)),
+    )
 ]

@@ -4,6 +4,7 @@ from tests.chaos.import_phases import Connection, Phase, PhaseTrigger
 FIRST_STATEMENTS = {
     Phase.PREFLIGHT: (Connection.SOURCE, "connect"),
     Phase.GATE: (Connection.ADMIN, 'ALTER ROLE "pgimport_1" LOGIN'),
+    Phase.READ: (Connection.SOURCE, "Q\0\0\0\x2aCOPY shop.orders (id) TO stdout;"),
     Phase.SCHEMA: (Connection.WORKER, "SET x = 1;\nCREATE TABLE shop.orders (id int)"),
     Phase.DATA: (Connection.WORKER, "COPY shop.orders FROM STDIN"),
     Phase.INDEXES: (Connection.WORKER, "CREATE UNIQUE INDEX orders_key ON shop.orders (id)"),
