@@ -15,7 +15,8 @@ from pgimport.model.names import (
     SECRET_KEY_URL,
     source_secret_name,
 )
-from pgimport.model.preview_spec import PreviewMode, is_future
+from pgimport.model.preview_spec import PreviewMode
+from pgimport.model.request_dates import find_next_date
 from pgimport.model.resources import PreviewObject
 from pgimport.model.scalar_types import format_duration, format_time
 
@@ -116,9 +117,8 @@ def build_reset(preview: PreviewObject, now: datetime) -> Json:
 
     The operator carries out a reset only if its time is newer than that of the last one.
     """
-    dates = [preview.status.reset_at, preview.spec.reset_at if preview.spec is not None else None]
-    later = [date + timedelta(milliseconds=1) for date in dates if date is not None and not is_future(date, now)]
-    return {"spec": {"resetAt": format_time(max([now, *later]))}}
+    requested = preview.spec.reset_at if preview.spec is not None else None
+    return {"spec": {"resetAt": format_time(find_next_date(preview.status.reset_at, requested, now))}}
 
 
 def _build_metadata(name: ObjectName, origin: RequestOrigin, labels: dict[str, str]) -> Json:

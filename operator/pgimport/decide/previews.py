@@ -37,8 +37,9 @@ from pgimport.model.names import (
     clone_name,
 )
 from pgimport.model.policy import Policy
-from pgimport.model.preview_spec import PreviewMode, PreviewSpec, is_future
+from pgimport.model.preview_spec import PreviewMode, PreviewSpec
 from pgimport.model.reasons import Failure, Reason
+from pgimport.model.request_dates import is_future
 from pgimport.model.resources import PreviewObject, ProjectObject
 from pgimport.model.scalar_types import format_time
 from pgimport.model.status import ImportState, PreviewState, PreviewStatus, find_condition

@@ -10,13 +10,12 @@ from enum import StrEnum
 from pydantic import Field, model_validator
 
 from pgimport.model.base_models import StrictModel
+from pgimport.model.request_dates import is_future
 from pgimport.model.scalar_types import Duration, SpecTime, duration_rule
 from pgimport.model.string_types import Label, ObjectName
 
 MAX_TTL = timedelta(hours=168)
 TTL_RULE = duration_rule("ttl", "168h")
-# A date may be this much later than the operator's clock, because the clocks of two machines differ.
-CLOCK_SKEW = timedelta(minutes=1)
 
 
 class PreviewMode(StrEnum):
@@ -90,8 +89,3 @@ class PreviewSpec(StrictModel):
         """Tells whether resetAt asks for another reset than the one that was done last."""
         date = self.reset_at
         return date is not None and not is_future(date, now) and (done is None or date > done)
-
-
-def is_future(date: datetime, now: datetime) -> bool:
-    """Tells whether a date is more than CLOCK_SKEW in the future."""
-    return date > now + CLOCK_SKEW

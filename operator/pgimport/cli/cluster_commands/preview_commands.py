@@ -3,7 +3,7 @@
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pgimport.cli.cluster_commands.command_context import PREVIEWS, CommandContext
@@ -13,7 +13,6 @@ from pgimport.cli.cluster_commands.objects import Json, name_of, parse_time, rea
 from pgimport.cli.cluster_commands.outcomes import Outcome
 from pgimport.cli.cluster_commands.preview_connections import require_not_expired
 from pgimport.cli.cluster_commands.preview_pages import (
-    CLOCK_SKEW,
     build_preview_page,
     build_preview_table,
     decide_preview_ready,
@@ -22,6 +21,7 @@ from pgimport.cli.cluster_commands.preview_pages import (
 from pgimport.cli.cluster_commands.projects import find_project
 from pgimport.cli.cluster_commands.waiting import follow_each
 from pgimport.model.names import API_VERSION
+from pgimport.model.request_dates import find_next_date
 
 DEFAULT_TTL = "24h"  # of the CRD
 
@@ -100,13 +100,8 @@ def extend_previews(context: CommandContext, arguments: argparse.Namespace) -> i
 
 
 def next_date(body: Json, field: str, now: datetime) -> str:
-    """Returns the date that asks for one more reset or renewal: now, or just after the last one of a later clock.
-
-    A date in the future, which the operator has not carried out, has no effect: the new date replaces it.
-    """
-    done, wanted = parse_time(read(body, "status", field)), parse_time(read(body, "spec", field))
-    last = [date for date in (done, wanted) if date is not None and (date is done or date <= now + CLOCK_SKEW)]
-    date = max([now, *(date + timedelta(milliseconds=1) for date in last)])
+    """Returns the text of the date that asks for one more reset or renewal."""
+    date = find_next_date(parse_time(read(body, "status", field)), parse_time(read(body, "spec", field)), now)
     return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -1,7 +1,7 @@
 """Builds what the commands show of previews, and decides when a preview is as the user wanted it. Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pgimport.cli.cluster_commands.blocks import Block, Cell, Column, Fields, Table, Title
 from pgimport.cli.cluster_commands.import_pages import describe_condition
@@ -23,8 +23,7 @@ from pgimport.cli.cluster_commands.objects import (
 )
 from pgimport.cli.cluster_commands.outcomes import Outcome
 from pgimport.model.reasons import Reason
-
-CLOCK_SKEW = timedelta(minutes=1)  # as of the operator, which ignores a date that is later
+from pgimport.model.request_dates import is_future
 
 _COLUMNS = (
     Column("NAME"),
@@ -119,7 +118,7 @@ def decide_preview_ready(body: Json) -> Outcome | None:
 def is_reset_due(body: Json, now: datetime) -> bool:
     """Tells whether the operator has not begun a reset yet. The state is that of the old database until then."""
     date = parse_time(read(body, "spec", "resetAt"))
-    return date is not None and date <= now + CLOCK_SKEW and not _is_done(body, "resetAt")
+    return date is not None and not is_future(date, now) and not _is_done(body, "resetAt")
 
 
 def _is_done(body: Json, field: str) -> bool:
