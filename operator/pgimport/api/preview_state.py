@@ -28,8 +28,7 @@ def show_preview(project: ProjectObject, preview: PreviewObject, now: datetime) 
 
 def find_state(preview: PreviewObject, now: datetime) -> PreviewState:
     """Returns the state of a preview, as its last request leaves it."""
-    spec, status = preview.spec, preview.status
-    state = PreviewState.DELETING if preview.meta.deleting else status.state or PreviewState.PENDING
+    spec, state = preview.spec, preview.state
     if spec is None or not _leads_to_another_database(preview, spec, state, now):
         return state
     return PreviewState.PENDING

@@ -190,9 +190,7 @@ def _add_ended(
 
 
 def _add_previews(gauges: _Gauges, project: str, previews: Sequence[PreviewObject]) -> None:
-    states = Counter(
-        PreviewState.DELETING if item.meta.deleting else item.status.state or PreviewState.PENDING for item in previews
-    )
+    states = Counter(item.state for item in previews)
     for state in PreviewState:
         gauges.add("pgimport_previews", states[state], project, state.value)
     data = [item.status.data_as_of for item in previews if item.golden and item.status.data_as_of is not None]

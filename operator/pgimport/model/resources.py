@@ -10,7 +10,7 @@ from pgimport.model.project_spec import ProjectSpec
 from pgimport.model.project_status import ProjectStatus
 from pgimport.model.schedule_spec import ScheduleSpec
 from pgimport.model.schedule_status import ScheduleStatus
-from pgimport.model.status import ImportState, ImportStatus, PreviewStatus
+from pgimport.model.status import ImportState, ImportStatus, PreviewState, PreviewStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,11 @@ class PreviewObject:
     def golden(self) -> bool:
         """Whether the preview only holds data to copy from, and nobody may log in."""
         return self.spec is not None and self.spec.golden
+
+    @property
+    def state(self) -> PreviewState:
+        """The state that users see, also of an object that the operator has not seen yet or that is being deleted."""
+        return PreviewState.DELETING if self.meta.deleting else self.status.state or PreviewState.PENDING
 
     @property
     def database(self) -> str:

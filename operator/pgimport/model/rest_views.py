@@ -145,14 +145,13 @@ def find_expiry(preview: PreviewObject, spec: PreviewSpec) -> datetime | None:
 def build_preview_body(project: ProjectObject, preview: PreviewObject) -> Preview:
     """Builds a REST preview from the resource's spec and, once the operator has set it, its state."""
     spec = preview.spec or PreviewSpec(project=project.meta.name)
-    state = preview.status.state or PreviewState.PENDING
     ready = find_condition(preview.status.conditions, READY)
     return Preview(
         id=f"{project.meta.name}.{preview.meta.name}",
         name=preview.meta.name,
         project_id=project.meta.name,
         mode=spec.mode,
-        state=PreviewState.DELETING if preview.meta.deleting else state,
+        state=preview.state,
         reason=ready.reason if ready else None,
         message=ready.message if ready else None,
         golden=spec.golden,

@@ -34,7 +34,7 @@ def build_preview_row(project: ProjectObject, preview: PreviewObject, now: datet
     """Builds the row of a preview."""
     spec, status = preview.spec, preview.status
     state = find_state(preview, now)
-    ready, is_usable = find_condition(status.conditions, "Ready"), state is PreviewState.READY
+    ready = find_condition(status.conditions, "Ready")
     # Also a usable preview can wait for a reset, or have lost its content.
     is_odd = ready is not None and (ready.status is not ConditionStatus.TRUE or status.database_lost_at is not None)
     return PreviewRow(
@@ -51,7 +51,7 @@ def build_preview_row(project: ProjectObject, preview: PreviewObject, now: datet
         message=ready.message if ready and is_odd else "",
         usable=state is not PreviewState.DELETING,
         expired=state is PreviewState.EXPIRED,
-        connectable=is_usable and not preview.golden,
+        connectable=state is PreviewState.READY and not preview.golden,
     )
 
 
