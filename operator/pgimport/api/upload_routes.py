@@ -62,8 +62,9 @@ async def put_upload(project: str, name: str, request: Request, context: Current
     try:
         upload = await run_sync(store.begin_upload, key, int(length) if length is not None else None)
         try:
-            md5 = await _receive(upload, request.stream())
-            if expected_md5 is not None and md5 != expected_md5:
+            md5 = hashlib.md5(usedforsecurity=False) if expected_md5 is not None else None
+            await _receive(upload, request.stream(), md5)
+            if md5 is not None and md5.digest() != expected_md5:
                 raise ApiError(400, "the file that arrived is not the one of Content-MD5; upload it again")
             await run_sync(upload.commit)
         finally:
@@ -94,20 +95,19 @@ def _read_md5(request: Request) -> bytes | None:
     return md5
 
 
-async def _receive(upload: IncomingUpload, stream: AsyncGenerator[bytes]) -> bytes:
-    """Writes the request body in chunks of CHUNK_BYTES, and returns its MD5. Raises TimeoutError and ClientDisconnect.
+async def _receive(upload: IncomingUpload, stream: AsyncGenerator[bytes], md5: "hashlib._Hash | None") -> None:
+    """Writes the request body in chunks of CHUNK_BYTES. Raises TimeoutError and ClientDisconnect.
 
-    A store of S3 compares it too.
+    `md5`: gets the chunks, if the client has sent Content-MD5. A store of S3 compares it too.
     """
-    md5 = hashlib.md5(usedforsecurity=False)
 
     def write(chunk: bytes) -> None:
         upload.write(chunk)
-        md5.update(chunk)
+        if md5 is not None:
+            md5.update(chunk)
 
     while chunk := await _read_chunk(stream):
         await run_sync(write, chunk)
-    return md5.digest()
 
 
 async def _read_chunk(stream: AsyncGenerator[bytes]) -> bytes:
