@@ -170,7 +170,7 @@ def test_no_timeout_of_the_server_ends_a_long_statement(server: PostgresServer, 
 
 def test_a_session_that_a_timeout_has_ended_is_tried_again(server: PostgresServer, access: Access) -> None:
     """Such as one of an operator that was frozen in a transaction. Before, an import failed for good."""
-    with pytest.raises(ServerUnavailable) as raised, session(access) as connection:  # noqa: PT012
+    with pytest.raises(ServerUnavailable) as raised, session(access) as connection:  # noqa: PT012 (the last one raises)
         connection.execute("SET idle_in_transaction_session_timeout = 1")
         connection.execute("BEGIN")
         select.select([connection], [], [], 20)

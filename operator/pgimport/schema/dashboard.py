@@ -45,20 +45,22 @@ def _of_programs(expression: str) -> str:
     return f"{expression} * on (job, namespace, instance) group_left (component) pgimport_build_info{_NAMESPACE}"
 
 
+def _legend(labels: str) -> str:
+    """Shows the values of labels."""
+    return " ".join(f"{{{{{label}}}}}" for label in labels.split(", "))
+
+
 def _sum(labels: str, expression: str) -> tuple[str, str]:
-    """Sums by labels, and shows their values."""
-    return " ".join(f"{{{{{label}}}}}" for label in labels.split(", ")), f"sum by ({labels}) ({expression})"
+    return _legend(labels), f"sum by ({labels}) ({expression})"
 
 
 def _worst(labels: str, aggregator: str, expression: str) -> tuple[str, str]:
     """Shows the `min` or `max` by labels, whose sum has no meaning: several releases can have equal labels."""
-    legend, _ = _sum(labels, "")
-    return legend, f"{aggregator} by ({labels}) ({expression})"
+    return _legend(labels), f"{aggregator} by ({labels}) ({expression})"
 
 
 def _age(labels: str, name: str) -> tuple[str, str]:
-    legend, _ = _sum(labels, "")
-    return legend, f"time() - min by ({labels}) ({_select(name)})"
+    return _legend(labels), f"time() - min by ({labels}) ({_select(name)})"
 
 
 def _hourly(labels: str, name: str) -> tuple[str, str]:
